@@ -5,16 +5,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import asyncpg
+import orjson
 from temporalio.client import Client, WorkflowHandle
 
 from bench.bare_journey import QUEUE, BareCartWorkflow, BareEvent
 from bench.concurrency import poll_until
 from bench.events import cart_event, shopper_cart_id
-from bench.ingest_paths import open_session, post_event
+from bench.ingest_paths import open_session, post_accepted
 from bench.servers import BenchProcesses, BenchServers
 from profiles.db.sql import new_id
 
@@ -33,21 +34,8 @@ SELECT workflow_id FROM run WHERE journey = 'cart-abandonment' AND key = $1 AND 
 """
 
 
-class CartDriver(Protocol):
-    """Drives the carts of numbered shoppers. Each shopper has one run."""
-
-    async def add(self, shopper: int, at: datetime) -> None:
-        """Add a product to the cart. The first one starts a run."""
-
-    async def buy(self, shopper: int, at: datetime) -> None:
-        """Buy the cart; returns when the purchase is accepted."""
-
-    async def wait_for_run(self, shopper: int) -> RunHandle:
-        """Wait until the shopper's run is started, and return it."""
-
-
 class WaypostCartDriver:
-    """Sends events to the API; the relay starts and signals the runs."""
+    """Sends events of numbered shoppers to the API; the relay starts and signals their runs, one each."""
 
     def __init__(self, client: Client, requests: aiohttp.ClientSession, connection: Any) -> None:
         self._client = client
@@ -56,12 +44,15 @@ class WaypostCartDriver:
         self._query_lock = asyncio.Lock()
 
     async def add(self, shopper: int, at: datetime) -> None:
-        await post_event(self._requests, cart_event("Product Added", shopper, at))
+        """Add a product to the cart. The first one starts a run."""
+        await post_accepted(self._requests, orjson.dumps(cart_event("Product Added", shopper, at)))
 
     async def buy(self, shopper: int, at: datetime) -> None:
-        await post_event(self._requests, cart_event("Order Completed", shopper, at))
+        """Buy the cart; returns when the purchase is accepted."""
+        await post_accepted(self._requests, orjson.dumps(cart_event("Order Completed", shopper, at)))
 
     async def wait_for_run(self, shopper: int) -> RunHandle:
+        """Wait until the shopper's run is started, and return it."""
         return self._client.get_workflow_handle(await poll_until(lambda: self._workflow_id(shopper)))
 
     async def _workflow_id(self, shopper: int) -> str | None:
@@ -73,7 +64,7 @@ class WaypostCartDriver:
 
 
 class BareCartDriver:
-    """Uses the SDK's client: signal-with-start for the first event, then signals."""
+    """The same by the SDK's client: signal-with-start for the first event, then signals."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -101,6 +92,9 @@ class BareCartDriver:
         return self._started[shopper]
 
 
+CartDriver = WaypostCartDriver | BareCartDriver
+
+
 @asynccontextmanager
 async def open_drivers(
     servers: BenchServers, *, journeys: str = "journeys"
@@ -116,8 +110,8 @@ async def open_drivers(
     ):
         connection = await asyncpg.connect(url)
         try:
-            ours = WaypostCartDriver(servers.client, requests, connection)
-            yield processes, {"waypost": ours, "bare": BareCartDriver(servers.client)}
+            ours = WaypostCartDriver(servers.temporal.client, requests, connection)
+            yield processes, {"waypost": ours, "bare": BareCartDriver(servers.temporal.client)}
         finally:
             await connection.close()
 

@@ -1,14 +1,14 @@
 """Cost of ingest with ten thousand profiles and with a million, on the same Postgres; it must not grow."""
 
 import statistics
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from bench.counting_database import CountingDatabase
 from bench.events import split_batches
 from bench.identity_events import IdentityEventGenerator, IdentityEventKind
-from bench.ingest_paths import CONCURRENCY, InProcessPath
+from bench.ingest_paths import CONCURRENCY, IngestPath, in_process_path, ingest_batch
 from bench.population import Population, populate
 from bench.report import BenchComparison, Measure
 from bench.servers import BenchServers, ProgressCallback
@@ -40,7 +40,7 @@ class _Side:
 
     population: Population
     visitors: IdentityEventGenerator
-    ingest_path: InProcessPath
+    ingest_path: IngestPath
     counting_database: CountingDatabase
     """The same database on a separate connection, since counting takes time."""
     ms_per_event: dict[str, list[float]] = field(default_factory=dict)
@@ -60,12 +60,11 @@ class _Side:
 
     async def round_trips(self, kind: IdentityEventKind, routes: Sequence[Route]) -> float:
         """Return the median number of round trips of a page view with identity evidence of a kind."""
-        path, counted = InProcessPath(Ingest(self.counting_database, routes).__call__), []
+        ingest, counted = Ingest(self.counting_database, routes).__call__, []
+        page_view = {"type": "Product Viewed", "properties": {"product_id": "p-1"}}
         for event in self.visitors.of_kind(kind, _EVENTS_PER_KIND):
             before = self.counting_database.statement_count
-            await path.ingest_batch(
-                [{**event, "type": "Product Viewed", "properties": {"product_id": "p-1"}}]
-            )
+            await ingest_batch(ingest, [event | page_view])
             counted.append(self.counting_database.statement_count - before)
         return statistics.median(counted)
 
@@ -84,7 +83,7 @@ async def measure(
         sides = []
         for count in (sizes.few, sizes.many):
             report_progress(f"{NAME}: making {count:,} people")
-            sides.append(await stack.enter_async_context(_open_side(servers, count, routes)))
+            sides.append(await _open_side(stack, servers, count, routes))
         counted = {
             kind: [await side.round_trips(kind, routes) for side in sides] for kind in IdentityEventKind
         }
@@ -104,16 +103,16 @@ async def measure(
     return _comparisons(sides[0], sides[1], counted)
 
 
-@asynccontextmanager
-async def _open_side(servers: BenchServers, count: int, routes: Sequence[Route]) -> AsyncIterator[_Side]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(servers.database())
-        population = await populate(url, count)
-        database, counting = Database(url, pool_size=CONCURRENCY), CountingDatabase(url, pool_size=1)
-        stack.push_async_callback(database.close)
-        stack.push_async_callback(counting.close)
-        path = InProcessPath(Ingest(database, routes, IngestConfig(local=True)).__call__)
-        yield _Side(population, IdentityEventGenerator(SEED, count), path, counting)
+async def _open_side(
+    stack: AsyncExitStack, servers: BenchServers, count: int, routes: Sequence[Route]
+) -> _Side:
+    url = await stack.enter_async_context(servers.database())
+    population = await populate(url, count)
+    database, counting = Database(url, pool_size=CONCURRENCY), CountingDatabase(url, pool_size=1)
+    stack.push_async_callback(database.close)
+    stack.push_async_callback(counting.close)
+    path = in_process_path(Ingest(database, routes, IngestConfig(local=True)).__call__)
+    return _Side(population, IdentityEventGenerator(SEED, count), path, counting)
 
 
 def _comparisons(
@@ -122,10 +121,8 @@ def _comparisons(
     def row(
         name: str, unit: str, many_values: Sequence[float], few_values: Sequence[float], note: str = ""
     ) -> BenchComparison:
-        return BenchComparison(
-            NAME, name, unit, Measure(many_values), Measure(few_values),
-            more_is_better=False, note=note, sides=(many.name, few.name),
-        )  # fmt: skip
+        values = Measure(many_values), Measure(few_values)
+        return BenchComparison(NAME, name, unit, *values, note=note, sides=(many.name, few.name))
 
     big, small = many.population, few.population
     return [

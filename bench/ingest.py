@@ -11,7 +11,7 @@ from bench.concurrency import time_workers
 from bench.events import EventBody, EventGenerator, split_batches
 from bench.ingest_paths import (
     CONCURRENCY,
-    HttpPath,
+    http_path,
     open_in_process_paths,
     open_session,
     parse_event,
@@ -52,7 +52,7 @@ async def measure(
         open_in_process_paths(url) as others,
         open_session(processes) as requests,
     ):
-        ways = {"HTTP": HttpPath(requests), **others}
+        ways = {"HTTP": http_path(requests), **others}
         cpu = CpuClock({"api": processes.pids["api"]})
         for way in ways.values():
             await way.singles(traffic.events(_WARM_UP))
@@ -100,26 +100,22 @@ _NOTES = {
 
 
 def _comparisons(rates: Rates, api_cpu_ms: dict[str, list[float]], sizes: Sizes) -> list[BenchComparison]:
-    def measured(how: str, way: str) -> Measure:
-        return Measure(rates[how, way])
-
-    rows = []
-    for how in (SINGLES, BATCHES):
-        for way, note in _NOTES.items():
-            name, bare = f"{way}, {_mode_label(how, sizes)}", measured(how, "bare")
-            rows.append(BenchComparison(NAME, name, "events/s", measured(how, way), bare, note=note))
-    for how, values in api_cpu_ms.items():
-        name = f"CPU of the API process, {_mode_label(how, sizes)}"
-        rows.append(BenchComparison(NAME, name, "ms/event", Measure(values), more_is_better=False))
+    measures = {key: Measure(values) for key, values in rates.items()}
+    labels = {SINGLES: SINGLES, BATCHES: f"batches of {sizes.batch}"}
     door = "GET /healthz: what client and server manage when nothing is to be done"
+    reading = measures["", "reading"]
     return [
-        *rows,
-        BenchComparison(NAME, f"HTTP alone, {SINGLES}", "requests/s", measured("", "door"), note=door),
-        BenchComparison(
-            NAME, "reading and checking events", "events/s", measured("", "reading"), note="one core"
+        *(
+            BenchComparison(
+                NAME, f"{way}, {label}", "events/s", measures[how, way], measures[how, "bare"], note=note
+            )
+            for how, label in labels.items()
+            for way, note in _NOTES.items()
         ),
+        *(
+            BenchComparison(NAME, f"CPU of the API process, {labels[how]}", "ms/event", Measure(values))
+            for how, values in api_cpu_ms.items()
+        ),
+        BenchComparison(NAME, f"HTTP alone, {SINGLES}", "requests/s", measures["", "door"], note=door),
+        BenchComparison(NAME, "reading and checking events", "events/s", reading, note="one core"),
     ]
-
-
-def _mode_label(how: str, sizes: Sizes) -> str:
-    return f"batches of {sizes.batch}" if how == BATCHES else how

@@ -1,8 +1,8 @@
 """The ingest paths that ``bench.ingest`` compares: HTTP, its components in this process, bare inserts."""
 
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import orjson
 from api.batching import Batcher
 from api.events.native import parse_native_event
 from bench.bare_ingest import CREATE_TABLE, insert_many, insert_one, open_connections
-from bench.concurrency import time_workers
+from bench.concurrency import ItemWorker, time_workers
 from bench.events import EventBody
 from bench.servers import WRITE_HEADERS, BenchProcesses
 from journeys.registry import load_journeys
@@ -30,60 +30,44 @@ IngestFunction = Callable[[Sequence[IncomingEvent]], Awaitable[list[IngestResult
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-class IngestPath(ABC):
-    """An ingest path: sends events one by one or in batches. Both methods return seconds."""
+@dataclass(frozen=True, slots=True)
+class IngestPath:
+    """An ingest path: sends events one by one or in batches. Both methods return seconds.
 
-    @abstractmethod
+    Requests are made outside of the measured time, as the channel's work.
+    """
+
+    singles_workers: Sequence[ItemWorker[Any]]
+    """Each sends one request at a time, with one event."""
+    batch_worker: ItemWorker[Any]
+    make_single: Callable[[EventBody], object] = lambda event: event
+    make_batch: Callable[[Sequence[EventBody]], object] = lambda batch: batch
+
     async def singles(self, events: Sequence[EventBody]) -> float:
         """Send each event in its own request, ``CONCURRENCY`` at once."""
+        return await time_workers([self.make_single(event) for event in events], self.singles_workers)
 
-    @abstractmethod
     async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
         """Send one batch after the other."""
+        return await time_workers([self.make_batch(batch) for batch in batches], [self.batch_worker])
 
 
-class HttpPath(IngestPath):
-    """HTTP requests of a channel. Bodies are encoded outside of the measured time, as the channel's work."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._post = partial(_post_accepted, session)
-
-    async def singles(self, events: Sequence[EventBody]) -> float:
-        return await time_workers([orjson.dumps(event) for event in events], [self._post] * CONCURRENCY)
-
-    async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
-        return await time_workers([orjson.dumps({"events": batch}) for batch in batches], [self._post])
+def http_path(session: aiohttp.ClientSession) -> IngestPath:
+    """Return the path of a channel's HTTP requests."""
+    post = partial(post_accepted, session)
+    return IngestPath([post] * CONCURRENCY, post, orjson.dumps, lambda batch: orjson.dumps({"events": batch}))
 
 
-class InProcessPath(IngestPath):
-    """The same events, passed to an ingest function in this process."""
-
-    def __init__(self, take: IngestFunction) -> None:
-        self._ingest = take
-
-    async def singles(self, events: Sequence[EventBody]) -> float:
-        return await time_workers([[event] for event in events], [self.ingest_batch] * CONCURRENCY)
-
-    async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
-        return await time_workers(batches, [self.ingest_batch])
-
-    async def ingest_batch(self, events: Sequence[EventBody]) -> None:
-        """Ingest one request. Raises RuntimeError if one of its events is not accepted."""
-        answers = await self._ingest([parse_event(event) for event in events])
-        _require_accepted([answer.status for answer in answers])
+def in_process_path(ingest: IngestFunction) -> IngestPath:
+    """Return the path of the same events to an ingest function in this process."""
+    worker = partial(ingest_batch, ingest)
+    return IngestPath([worker] * CONCURRENCY, worker, lambda event: [event])
 
 
-class BareInsertPath(IngestPath):
-    """Inserts by asyncpg into a table with the columns and indexes of ``event``."""
-
-    def __init__(self, connections: Sequence[Any]) -> None:
-        self._connections = connections
-
-    async def singles(self, events: Sequence[EventBody]) -> float:
-        return await time_workers(events, [partial(insert_one, each) for each in self._connections])
-
-    async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
-        return await time_workers(batches, [partial(insert_many, self._connections[0])])
+async def ingest_batch(ingest: IngestFunction, events: Sequence[EventBody]) -> None:
+    """Ingest one request. Raises RuntimeError if one of its events is not accepted."""
+    answers = await ingest([parse_event(event) for event in events])
+    _require_accepted([answer.status for answer in answers])
 
 
 @asynccontextmanager
@@ -100,18 +84,16 @@ async def open_in_process_paths(url: str) -> AsyncIterator[dict[str, IngestPath]
             stack.push_async_callback(connection.close)
         await connections[0].execute(CREATE_TABLE)
         yield {
-            "Batcher": InProcessPath(batcher.submit),
-            "Ingest": InProcessPath(ingest.__call__),
-            "bare": BareInsertPath(connections),
+            "Batcher": in_process_path(batcher.submit),
+            "Ingest": in_process_path(ingest.__call__),
+            "bare": IngestPath(
+                [partial(insert_one, each) for each in connections], partial(insert_many, connections[0])
+            ),
         }
 
 
-async def post_event(requests: aiohttp.ClientSession, event: EventBody) -> None:
-    """Send one event. Raises RuntimeError if it is not accepted."""
-    await _post_accepted(requests, orjson.dumps(event))
-
-
-async def _post_accepted(requests: aiohttp.ClientSession, body: bytes) -> None:
+async def post_accepted(requests: aiohttp.ClientSession, body: bytes) -> None:
+    """Send one event or one batch, as JSON. Raises RuntimeError if an event is not accepted."""
     async with requests.post("/v1/events", data=body, headers=_JSON_HEADERS) as answer:
         response = orjson.loads(await answer.read())
         if answer.status != 200:

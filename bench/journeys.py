@@ -23,6 +23,15 @@ CONCURRENCY = 16
 ACTION_BUDGET = 10
 """Maximum actions of a complete run: entry, a second cart event, waits, three sends, close."""
 
+_WHOLE_STORY = "billed: the whole story, nothing bought"
+_CPU_ROWS = (
+    ("worker", "worker", "bench.bare_worker", ""),
+    ("Temporal server", "temporal", "temporal", ""),
+    ("relay", "relay", None, ""),
+    ("API", "api", None, "two events a run"),
+)
+"""Name of the row, our process, its bare counterpart, and a note."""
+
 _REMINDED_AFTER = timedelta(hours=2)
 _ENDED_AFTER = timedelta(days=4)
 _WARM_UP = 8
@@ -83,7 +92,7 @@ async def _run_until_bought(
     handles = [await carts.wait_for_run(each) for each in people]
 
     async def move_clock(handle: RunHandle) -> None:
-        await fast_forward(servers.client, handle.id, _REMINDED_AFTER)
+        await fast_forward(servers.temporal.client, handle.id, _REMINDED_AFTER)
 
     await time_workers(handles, [move_clock] * CONCURRENCY)
     await time_workers(people, [lambda each: carts.buy(each, NOON + _REMINDED_AFTER)] * CONCURRENCY)
@@ -97,10 +106,10 @@ async def _run_until_nudged(carts: CartDriver, person: int, servers: BenchServer
     await carts.add(person, NOON)
     handle = await carts.wait_for_run(person)
     await wait_until_armed([handle])
-    await fast_forward(servers.client, handle.id, timedelta(minutes=30))
+    await fast_forward(servers.temporal.client, handle.id, timedelta(minutes=30))
     await carts.add(person, NOON + timedelta(minutes=30))
     await poll_until(partial(_has_signals, handle, 2))
-    await fast_forward(servers.client, handle.id, _ENDED_AFTER)
+    await fast_forward(servers.temporal.client, handle.id, _ENDED_AFTER)
     await _expect_outcome("nudged", handle)
     return handle
 
@@ -127,33 +136,19 @@ async def _count_actions(handle: RunHandle, *, started_with_signal: bool = True)
 
 
 def _comparisons(ours: _JourneyFigures, bare: _JourneyFigures) -> list[BenchComparison]:
-    def cpu(name: str, process: str, bare_process: str | None, note: str = "") -> list[BenchComparison]:
-        if not ours.cpu_ms[process]:
-            return []
-        beside = Measure(bare.cpu_ms[bare_process]) if bare_process else None
-        our_measure = Measure(ours.cpu_ms[process])
-        return [
-            BenchComparison(NAME, name, "CPU ms/run", our_measure, beside, more_is_better=False, note=note)
-        ]
-
-    def billed(
-        name: str, our_actions: Counter[str], bare_actions: Counter[str], note: str
-    ) -> BenchComparison:
-        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(our_actions.items()))
-        return BenchComparison(
-            NAME, name, "actions/run", Measure([our_actions.total()]), Measure([bare_actions.total()]),
-            more_is_better=False, note=f"{note}{kinds}",
-        )  # fmt: skip
-
     end_to_end = "bare: no HTTP, no outbox, no relay"
-    return [
-        BenchComparison(NAME, "runs, entry to end", "runs/s", Measure(ours.rates),
-                   Measure(bare.rates), note=end_to_end),
-        *cpu("worker", "worker", "bench.bare_worker"),
-        *cpu("Temporal server", "temporal", "temporal"),
-        *cpu("relay", "relay", None),
-        *cpu("API", "api", None, "two events a run"),
-        billed("billed: reminded, then bought", ours.bought_actions, bare.bought_actions, ""),
-        billed("billed: the whole story, nothing bought", ours.nudged_actions, bare.nudged_actions,
-               f"budget {ACTION_BUDGET}: "),
-    ]  # fmt: skip
+    rates = Measure(ours.rates), Measure(bare.rates)
+    rows = [BenchComparison(NAME, "runs, entry to end", "runs/s", *rates, note=end_to_end)]
+    for name, process, bare_process, note in _CPU_ROWS:
+        if used := ours.cpu_ms[process]:
+            beside = Measure(bare.cpu_ms[bare_process]) if bare_process else None
+            cpu = Measure(used), beside
+            rows.append(BenchComparison(NAME, name, "CPU ms/run", *cpu, note=note))
+    for name, our_actions, bare_actions, note in (
+        ("billed: reminded, then bought", ours.bought_actions, bare.bought_actions, ""),
+        (_WHOLE_STORY, ours.nudged_actions, bare.nudged_actions, f"budget {ACTION_BUDGET}: "),
+    ):
+        note += ", ".join(f"{number} {kind}" for kind, number in sorted(our_actions.items()))
+        billed = Measure([our_actions.total()]), Measure([bare_actions.total()])
+        rows.append(BenchComparison(NAME, name, "actions/run", *billed, note=note))
+    return rows

@@ -72,7 +72,7 @@ async def _end_time(result: "asyncio.Future[object] | object") -> float:
 
 def _comparisons(load: int, ours: list[list[float]], bare: list[list[float]]) -> list[BenchComparison]:
     def row(name: str, our_measure: Measure, bare_measure: Measure, note: str) -> BenchComparison:
-        return BenchComparison(NAME, name, "ms", our_measure, bare_measure, more_is_better=False, note=note)
+        return BenchComparison(NAME, name, "ms", our_measure, bare_measure, note=note)
 
     def medians(repeats: list[list[float]]) -> Measure:
         return Measure([percentile(waits, 0.5) for waits in repeats])

@@ -46,10 +46,14 @@ class BenchComparison:
     ours: Measure
     bare: Measure | None = None
     """None: there is no bare counterpart, so there is no ratio."""
-    more_is_better: bool = True
     note: str = ""
     sides: tuple[str, str] = ("Waypost", "bare")
     """Labels of ``ours`` and ``bare``."""
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether the quantity is a rate; a time, a size or a number is better if it is smaller."""
+        return self.unit.endswith("/s")
 
     @property
     def ratio(self) -> Measure | None:

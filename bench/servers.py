@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from temporalio.client import Client
-
 from local.ports import HOST, PortRequest, choose_ports
 from local.postgres import EmbeddedPostgres, temporary_database
 from local.processes import ChildProcess, Command
@@ -58,11 +56,6 @@ class BenchServers:
         self._postgres_url = postgres_url
         self._folder = folder
         self.temporal = temporal
-
-    @property
-    def client(self) -> Client:
-        """A client of the Temporal server."""
-        return self.temporal.client
 
     @property
     def temporal_pid(self) -> int:

@@ -6,14 +6,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from api.d2 import DrawingError
 from api.identity_diagram.svg import svg as picture_of
@@ -174,37 +175,35 @@ async def left_behind(shop: Shop, cart_id: str, line: Row, after: timedelta, *, 
     await eventually(decided, f"a decision on {cart_id}")
 
 
-@dataclass(slots=True)
-class Camera:
-    """A browser that takes pictures of pages."""
+@asynccontextmanager
+async def desk(browser: Browser, width: int, height: int, address: str) -> AsyncIterator[Page]:
+    """A page in a window of this size, on which Temporal's list of runs has our columns."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": height}, timezone_id="UTC", color_scheme="light"
+    )
+    columns = json.dumps({"default": [{"label": label} for label in COLUMNS]})
+    await context.add_init_script(
+        f"localStorage.setItem('namespace-workflow-table-columns', {json.dumps(columns)})"
+    )
+    page = await context.new_page()
+    await page.goto(address)
+    yield page
+    await context.close()
 
-    browser: Browser
 
-    async def desk(self, width: int, height: int) -> BrowserContext:
-        """A window of this size, on which Temporal's list of runs has our columns."""
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": height}, timezone_id="UTC", color_scheme="light"
-        )
-        columns = json.dumps({"default": [{"label": label} for label in COLUMNS]})
-        await context.add_init_script(
-            f"localStorage.setItem('namespace-workflow-table-columns', {json.dumps(columns)})"
-        )
-        return context
+async def take(page: Page, name: str) -> None:
+    """Keep what the page shows. Raises ``ValueError`` for a picture over ``LARGEST`` bytes."""
+    size = len(await page.screenshot(path=IMAGES / name, animations="disabled"))
+    if size > LARGEST:
+        raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are wanted: a smaller window")
+    print(f"docs/images/{name}: {size // 1000} kB")
 
-    async def take(self, page: Page, name: str) -> None:
-        """Keep what the page shows. Raises ``ValueError`` for a picture over ``LARGEST`` bytes."""
-        size = len(await page.screenshot(path=IMAGES / name, animations="disabled"))
-        if size > LARGEST:
-            raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are wanted: a smaller window")
-        print(f"docs/images/{name}: {size // 1000} kB")
 
-    async def temporal(self, stack: LocalStack, waiting: Row, ended: Row) -> None:
-        """What an operator sees: the runs, one that waits, one that has ended."""
-        context = await self.desk(1700, 620)
-        page = await context.new_page()
-        await page.goto(f"{stack.ui_url}/namespaces/default/workflows")
+async def take_temporal(browser: Browser, stack: LocalStack, waiting: Row, ended: Row) -> None:
+    """What an operator sees: the runs, one that waits, one that has ended."""
+    async with desk(browser, 1700, 620, f"{stack.ui_url}/namespaces/default/workflows") as page:
         await page.get_by_text("cart-7003", exact=True).first.wait_for()
-        await self.take(page, "temporal-runs.png")
+        await take(page, "temporal-runs.png")
         await page.set_viewport_size({"width": 1500, "height": 860})
         for run, words, name in (
             (waiting, "Waiting for Message Clicked", "temporal-waiting.png"),
@@ -213,51 +212,41 @@ class Camera:
             await page.goto(run["temporal_url"].replace("/history", "/user-metadata"))
             # Details are Markdown, shown in frames of their own; the current ones are the last.
             await page.locator("iframe").last.content_frame.get_by_text(words).wait_for()
-            await self.take(page, name)
-        await context.close()
+            await take(page, name)
 
-    async def mail(self, stack: LocalStack, message_id: str) -> None:
-        """One mail on a phone and at a desk, the mailbox around it, and the page behind its way out."""
-        for width, height in ((360, 860), (1200, 860)):
-            context = await self.desk(width, height)
-            page = await context.new_page()
-            await page.goto(f"{stack.api_url}/sandbox/{message_id}")
-            frame = page.locator("iframe:visible").first
-            html = await frame.get_attribute("srcdoc")
+
+async def take_mail(browser: Browser, stack: LocalStack, message_id: str) -> None:
+    """One mail on a phone and at a desk, the mailbox around it, and the page behind its way out."""
+    for width in (360, 1200):
+        async with desk(browser, width, 860, f"{stack.api_url}/sandbox/{message_id}") as page:
+            html = await page.locator("iframe:visible").first.get_attribute("srcdoc")
             way_out = page.frame_locator("iframe:visible").first.get_by_text("Unsubscribe", exact=True)
             link = await way_out.get_attribute("href")
             if width == 1200:
-                await self.take(page, "sandbox.png")
+                await take(page, "sandbox.png")
                 await page.set_viewport_size({"width": 1200, "height": 560})
                 await page.goto(str(link))
-                await self.take(page, "unsubscribe.png")
+                await take(page, "unsubscribe.png")
             # The mail alone, on a page without the mailbox's own rules.
-            mail = await context.new_page()
+            mail = await page.context.new_page()
             await mail.set_content(str(html))
-            await self.take(mail, f"mail-{width}.png")
-            await context.close()
+            await take(mail, f"mail-{width}.png")
 
-    async def why(self, stack: LocalStack) -> None:
-        """Why somebody did not get something, at a desk and on a phone."""
-        for width, height, name in ((1200, 1150, "why-desk.png"), (360, 860, "why-phone.png")):
-            context = await self.desk(width, height)
-            page = await context.new_page()
-            await page.goto(f"{stack.api_url}/why/email/mary@example.com")
+
+async def take_why(browser: Browser, stack: LocalStack) -> None:
+    """Why somebody did not get something, at a desk and on a phone."""
+    for width, height, name in ((1200, 1150, "why-desk.png"), (360, 860, "why-phone.png")):
+        async with desk(browser, width, height, f"{stack.api_url}/why/email/mary@example.com") as page:
             await page.get_by_text("had been bought").first.wait_for()
-            await self.take(page, name)
-            await context.close()
+            await take(page, name)
 
 
-def draw_journeys() -> None:
-    """The flow of each shipped journey."""
+def draw() -> None:
+    """The flow of each shipped journey, and a person's identifiers and what joined them."""
     journeys = load_journeys()
     for name in GRAPHS:
         journey = name.removeprefix("graph-").removesuffix(".svg")
         (IMAGES / name).write_text(svg(flow_of(journeys[journey])), "utf-8")
-
-
-def draw_identity() -> None:
-    """A person's identifiers and what joined them, as ``waypost identity show`` draws them."""
     (IMAGES / "identity.svg").write_text(picture_of(ada()), "utf-8")
 
 
@@ -275,8 +264,7 @@ async def main() -> None:
     # Chromium's own sandbox does not work for root, as which containers often run.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     IMAGES.mkdir(exist_ok=True)
-    draw_journeys()
-    draw_identity()
+    draw()
     with tempfile.TemporaryDirectory() as folder:
         async with (
             LocalStack(Path(folder)) as stack,
@@ -286,12 +274,11 @@ async def main() -> None:
             shop = Shop(stack, client)
             waiting, ended = await tell(shop)
             browser = await player.chromium.launch(executable_path=executable, args=arguments)
-            camera = Camera(browser)
-            await camera.temporal(stack, waiting, ended)
+            await take_temporal(browser, stack, waiting, ended)
             [reminder] = [m for m in waiting["messages"] if m["template"] == "cart_reminder"]
-            await camera.mail(stack, reminder["message_id"])
+            await take_mail(browser, stack, reminder["message_id"])
             await tell_of_mary(shop)
-            await camera.why(stack)
+            await take_why(browser, stack)
             await browser.close()
 
 

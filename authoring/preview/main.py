@@ -112,10 +112,8 @@ def format_result(result: PreviewResult) -> str:
     """Return the timeline and a summary line as text."""
     got = ", ".join(f"{each} ({each.channel.value})" for each in result.received) or "nothing"
     kept = ", ".join(f"{each} ({each.reason})" for each in result.withheld)
-    ended = f"ended as {result.outcome}" if result.outcome else "has not ended"
-    return f"{result.timeline}\n\n{result.journey} {ended}; received: {got}" + (
-        f"; withheld: {kept}" if kept else ""
-    )
+    more = f"; withheld: {kept}" if kept else ""
+    return f"{result.timeline}\n\n{result.journey} {result.ending}; received: {got}{more}"
 
 
 def to_json_values(result: PreviewResult) -> dict[str, Any]:
@@ -167,10 +165,8 @@ def _load_journeys(modules: Sequence[str], journey: str) -> JourneyRegistry:
     try:
         journeys = load_journeys(modules)
         journeys[journey]
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise UserError(str(error.args[0])) from error
-    except ValueError as error:
-        raise UserError(str(error)) from error
     return journeys
 
 

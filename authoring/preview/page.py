@@ -57,10 +57,9 @@ def render_page(result: PreviewResult) -> str:
 
 
 def _format_summary(result: PreviewResult) -> str:
-    ended = f"ended as {result.outcome}" if result.outcome else "has not ended"
     sent, kept = len(result.received), len(result.withheld)
     return (
-        f"{result.timeline.name}, by the clock of {result.timeline.zone} · {ended} · "
+        f"{result.timeline.name}, by the clock of {result.timeline.zone} · {result.ending} · "
         f"{sent} received, {kept} withheld · {result.scenario}"
     )
 

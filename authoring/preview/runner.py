@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from temporalio.exceptions import ApplicationError
 
-from authoring.preview.scenario import Scenario, read_scenario
+from authoring.preview.scenario import read_scenario
 from authoring.testing.calendar import DEFAULT_START, DEFAULT_TIMEZONE, next_time_of_day
 from authoring.testing.observations import Received, Withheld
 from authoring.testing.shop import Shop
@@ -38,17 +38,24 @@ class PreviewResult:
     error: str | None = None
     """Why the scenario stopped early; empty where it ran to its end."""
 
+    @property
+    def ending(self) -> str:
+        """The journey's end, in words."""
+        return f"ended as {self.outcome}" if self.outcome else "has not ended"
+
 
 def load_scenario(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioRunner:
     """Return the scenario of a YAML or a Python file. Raises ``UserError`` with all faults of the file."""
-    return (
-        _load_python(path, journeys, journey) if path.suffix == ".py" else _load_yaml(path, journeys, journey)
-    )
+    load = _load_python if path.suffix == ".py" else _load_yaml
+    return load(path, journeys, journey)
 
 
 def _load_yaml(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioRunner:
     scenario = read_scenario(path)
-    known = [journeys[name].cls for name in dict.fromkeys((journey, *_check_also_runs(scenario, journeys)))]
+    if unknown := [name for name in scenario.also_runs if name not in journeys]:
+        there = ", ".join(sorted(journeys))
+        raise UserError(f"{path.name}: also_runs: no journey {', '.join(unknown)}; registered: {there}")
+    known = [journeys[name].cls for name in dict.fromkeys((journey, *scenario.also_runs))]
     zone = str(scenario.shopper.get("timezone") or DEFAULT_TIMEZONE)
 
     async def tell(shop: Shop) -> Shopper:
@@ -111,15 +118,6 @@ def _stub_activity(name: str, answers: Mapping[str, Any]) -> Callable[..., Any]:
         )
 
     return answer
-
-
-def _check_also_runs(scenario: Scenario, journeys: JourneyRegistry) -> tuple[str, ...]:
-    if unknown := [name for name in scenario.also_runs if name not in journeys]:
-        there = ", ".join(sorted(journeys))
-        raise UserError(
-            f"{scenario.file_name}: also_runs: no journey {', '.join(unknown)}; registered: {there}"
-        )
-    return scenario.also_runs
 
 
 def _resolve_start(wanted: datetime | time | None, zone: str) -> datetime:

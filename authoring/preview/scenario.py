@@ -196,15 +196,18 @@ class _ScenarioReader:
         self._loader = yaml.SafeLoader("")
 
     def read_root(self, file: str, root: Node | None) -> Scenario:
-        said: dict[str, Node] = {}
         if not isinstance(root, MappingNode):
             self._add_fault(root, f"expected a mapping with a `story`, such as:\n{SAMPLE_SCENARIO}")
-        else:
-            said = {name: value for name, key, value in self._iter_pairs(root) if self._check_key(name, key)}
-        if isinstance(root, MappingNode) and "story" not in said:
-            self._add_fault(
-                root, "there is no `story`: a list of what the shopper does, such as `- adds: lamp`"
-            )
+            return Scenario(file, ())
+        said: dict[str, Node] = {}
+        for name, key, value in self._iter_pairs(root):
+            said[name] = value
+            if name not in SCENARIO_KEYS:
+                there = f"{_suggest(name, SCENARIO_KEYS)}; it has: {', '.join(SCENARIO_KEYS)}"
+                self._add_fault(key, f"there is no {name!r} in a scenario{there}")
+        if "story" not in said:
+            what = "a list of what the shopper does, such as `- adds: lamp`"
+            self._add_fault(root, f"there is no `story`: {what}")
         return Scenario(
             file_name=file,
             story=tuple(self._read_story(said["story"])) if "story" in said else (),
@@ -214,15 +217,6 @@ class _ScenarioReader:
             also_runs=self._read_strings(said.get("also_runs")),
             effects=self._read_mapping(said.get("effects"), "effects"),
         )
-
-    def _check_key(self, name: str, key: Node) -> bool:
-        if name not in SCENARIO_KEYS:
-            self._add_fault(
-                key,
-                f"there is no {name!r} in a scenario{_suggest(name, SCENARIO_KEYS)}; "
-                f"it has: {', '.join(SCENARIO_KEYS)}",
-            )
-        return name in SCENARIO_KEYS
 
     def _read_story(self, node: Node) -> Iterator[ScenarioStep]:
         if not isinstance(node, SequenceNode) or not node.value:
@@ -267,24 +261,15 @@ class _ScenarioReader:
     def _check_arguments(
         self, at: Node, verb: ShopperVerb, positional: list[Node], named: dict[str, Node]
     ) -> None:
-        unknown = [name for name in named if name not in verb.keyword_parameters and not verb.accepts_mapping]
-        for name in unknown:
-            there = ", ".join(verb.keyword_parameters) or "nothing besides"
-            self._add_fault(
-                named[name],
-                f"`{verb.name}` knows no {name!r}{_suggest(name, verb.keyword_parameters)}; it has: {there}",
-            )
-        if len(positional) > len(verb.positional_parameters) and not verb.accepts_list:
-            self._add_fault(
-                at,
-                f"`{verb.name}` takes {len(verb.positional_parameters) or 'no'} value, got {len(positional)}",
-            )
-        missing = [
-            name
-            for name in verb.positional_parameters[len(positional) :]
-            if name in verb.required_parameters and name not in named
-        ]
-        if missing:
+        places, known, count = verb.positional_parameters, verb.keyword_parameters, len(positional)
+        for name, node in named.items():
+            if name not in known and not verb.accepts_mapping:
+                there = f"{_suggest(name, known)}; it has: {', '.join(known) or 'nothing besides'}"
+                self._add_fault(node, f"`{verb.name}` knows no {name!r}{there}")
+        if count > len(places) and not verb.accepts_list:
+            self._add_fault(at, f"`{verb.name}` takes {len(places) or 'no'} value, got {count}")
+        required = verb.required_parameters - named.keys()
+        if missing := [name for name in places[count:] if name in required]:
             self._add_fault(at, f"`{verb.name}` needs {' and '.join(missing)}, such as `{verb.example}`")
 
     def _read_argument(self, verb: ShopperVerb, name: str, node: Node) -> Any:
@@ -305,20 +290,18 @@ class _ScenarioReader:
         if node is None:
             return None
         try:
-            found: datetime | time = convert_value(getattr(node, "value", ""), datetime | time)
+            return _parse_time(getattr(node, "value", ""))
         except (ValueError, TypeError) as error:
             self._add_fault(node, f"`starts_at`: {error}")
             return None
-        return found
 
     def _read_products(self, node: Node | None) -> dict[str, dict[str, Any]]:
         found = self._read_mapping(node, "products")
         for name, details in found.items():
             if not isinstance(details, dict):
-                self._add_fault(
-                    node, f"`products`: say of {name} what it is, as in `{name}: {{price: 39.0}}`"
-                )
-        return {name: details for name, details in found.items() if isinstance(details, dict)}
+                example = f"`{name}: {{price: 39.0}}`"
+                self._add_fault(node, f"`products`: say of {name} what it is, as in {example}")
+        return found
 
     def _read_strings(self, node: Node | None) -> tuple[str, ...]:
         value = [] if node is None else self._read_value(node)

@@ -18,9 +18,8 @@ def find_experiments(journeys: Iterable[JourneyDefinition]) -> dict[str, ArmWeig
     """Return arms and weights by experiment, where the journeys' code has them written out."""
     weights: dict[str, ArmWeights] = {}
     for definition in journeys:
-        for function, call in read_journey(definition).word_calls():
-            name = call.argument("name") if call.word.name == "experiment" else None
-            if isinstance(name, ast.Constant):
+        for function, call in read_journey(definition).word_calls("experiment"):
+            if isinstance(name := call.argument("name"), ast.Constant):
                 keywords = call.node.keywords
                 arms = {each.arg: constant_value(function, each.value) for each in keywords if each.arg}
                 if all(type(weight) is int for weight in arms.values()):

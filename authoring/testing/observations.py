@@ -159,15 +159,20 @@ class ObservedRun(BaseModel, frozen=True):
     """The wait that the run reports; None once it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Observations:
-    """All results of one profile, read in one transaction."""
+    """All results of one profile."""
 
     received: list[Received] = field(default_factory=list)
+    """Messages that the providers accepted; they compare equal to template names."""
     withheld: list[Withheld] = field(default_factory=list)
+    """Messages planned and not sent; they compare equal to template names."""
     decisions: list[Decision] = field(default_factory=list)
+    """All decisions of the gate, oldest first, ads included."""
     audiences: list[Audience] = field(default_factory=list)
+    """The current ad audiences; they compare equal to names."""
     runs: list[ObservedRun] = field(default_factory=list)
+    """Runs of all journeys, oldest first."""
 
 
 async def load_observations(

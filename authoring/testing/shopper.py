@@ -6,14 +6,7 @@ from uuid import UUID
 
 from authoring.testing.calendar import next_time_of_day
 from authoring.testing.errors import TellingFault
-from authoring.testing.observations import (
-    Audience,
-    Decision,
-    ObservedRun,
-    Received,
-    Withheld,
-    load_observations,
-)
+from authoring.testing.observations import Observations, ObservedRun, load_observations
 from authoring.testing.timeline import Timeline, TimelineRecorder
 from profiles.events import Event, Item
 
@@ -32,26 +25,17 @@ ProductOrId = str | Item
 _EVENT_CHANNELS = {"web": "web", "store": "store", "app": "mobile"}
 
 
-class ShopperState:
+class ShopperState(Observations):
     """Plain attributes, as of the last verb; no await is needed."""
 
     def __init__(self, shop: "Shop", name: str, zone: str, identifiers: dict[str, str]) -> None:
+        super().__init__()
         self.name = name
         self.zone = zone
         self.identifiers = identifiers
         self.timeline = Timeline(name, zone, shop.clock)
         """The timeline so far, in order; print it."""
         self._shop = shop
-        self.received: list[Received] = []
-        """Messages that the providers accepted; they compare equal to template names."""
-        self.withheld: list[Withheld] = []
-        """Messages planned and not sent; they compare equal to template names."""
-        self.decisions: list[Decision] = []
-        """All decisions of the gate, oldest first, ads included."""
-        self.audiences: list[Audience] = []
-        """The current ad audiences; they compare equal to names."""
-        self.runs: list[ObservedRun] = []
-        """Runs of all journeys, oldest first."""
         self._timeline_recorder = TimelineRecorder(shop.waypost, self.timeline)
 
     @property
@@ -93,8 +77,7 @@ class ShopperState:
             return
         shop = self._shop
         seen = await load_observations(shop.waypost, profile_id, shop.post, shop.pending_waits)
-        self.received, self.withheld, self.decisions = seen.received, seen.withheld, seen.decisions
-        self.audiences, self.runs = seen.audiences, seen.runs
+        vars(self).update(vars(seen))
         await self._timeline_recorder.update(profile_id, seen, shop.virtual_clock.run_clocks)
 
 

@@ -130,8 +130,9 @@ class TimelineRecorder:
         events = await self._waypost.fetch_rows(_SELECT_EVENTS, profile_id)
         exposures = await self._waypost.fetch_rows(_SELECT_EXPOSURES, profile_id)
         every = self._every_entry(ledger, clocks, events, exposures)
-        entries = [entry for key, entry in every if self._record_key(key)]
-        self.timeline.entries += sorted(entries, key=lambda each: (each.at, each.sequence))
+        new = {key: entry for key, entry in every if key not in self._recorded_keys}
+        self._recorded_keys |= new.keys()
+        self.timeline.entries += sorted(new.values(), key=lambda each: (each.at, each.sequence))
         now, localise = self._waypost.clock, self.timeline.localise_times
         self.timeline.pending_waits = [
             TimelineEntry(now, run.journey, "now", f"now: {localise(run.waiting_for, now)}")
@@ -177,12 +178,6 @@ class TimelineRecorder:
             at = run.ended_at or self._waypost.clock
             words = f"ends: {run.outcome} ({run.detail})" if run.state == "ended" else f"stuck: {run.detail}"
             yield (run.state, run.run_id), TimelineEntry(at, run.journey, "ends", words, sequence=5)
-
-    def _record_key(self, what: object) -> bool:
-        if what in self._recorded_keys:
-            return False
-        self._recorded_keys.add(what)
-        return True
 
 
 def _format_wait(summary: str) -> str:

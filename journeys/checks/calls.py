@@ -151,14 +151,9 @@ def _is_used_without_await(function: FunctionSource, call: ast.Call) -> bool:
         case ast.Assign(targets=[ast.Tuple() | ast.List()]):
             return True
         case ast.keyword():
-            return _is_word(function, function.parents.get(parent))
-    return False
-
-
-def _is_word(function: FunctionSource, node: ast.AST | None) -> bool:
-    match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=word)):
-            return name == function.receiver and word in WORDS
+            match function.parents.get(parent):
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=word)):
+                    return name == function.receiver and word in WORDS
     return False
 
 
@@ -174,8 +169,8 @@ def _is_in_nested_function(function: FunctionSource, node: ast.AST) -> bool:
 def check_performs(source: JourneySource, activities: Sequence[Any] | None) -> Iterator[JourneyFault]:
     """Find each ``perform`` of a function that is no activity, or that no module lists in ``ACTIVITIES``."""
     listed = set(map(activity_name, activities or ()))
-    for function, call in source.word_calls():
-        given = call.argument("effect") if call.word.name == "perform" else None
+    for function, call in source.word_calls("perform"):
+        given = call.argument("effect")
         effect = function.resolve(given) if given is not None else None
         if not isinstance(effect, FunctionType):
             continue
@@ -192,7 +187,7 @@ def check_performs(source: JourneySource, activities: Sequence[Any] | None) -> I
 
 def check_draws(source: JourneySource) -> Iterator[JourneyFault]:
     """Find each ``experiment`` and ``choose`` without options, or with weights that cannot be drawn from."""
-    for function, call in source.word_calls():
+    for function, call in source.word_calls("experiment", "choose"):
         unpacks = has_unpacking(call.node)
         if call.word.name == "experiment" and not unpacks:
             arms = {each.arg: each.value for each in call.node.keywords if each.arg and each.arg != "name"}
@@ -218,11 +213,9 @@ def _weights(
         return
     weights = {arm: constant_value(function, given) for arm, given in arms.items()}
     for arm, weight in weights.items():
-        if isinstance(weight, int | float) and weight < 0:
-            text = f"self.{word}: {arm} has the weight {weight}; expected 0 or more"
-            yield fault_at(function, arms[arm], text)
-        elif isinstance(weight, str):
-            text = f"self.{word}: {arm} has the weight {weight!r}; expected a number"
+        if isinstance(weight, str) or (isinstance(weight, int | float) and weight < 0):
+            expected = "a number" if isinstance(weight, str) else "0 or more"
+            text = f"self.{word}: {arm} has the weight {weight!r}; expected {expected}"
             yield fault_at(function, arms[arm], text)
     if all(isinstance(weight, int | float) and weight == 0 for weight in weights.values()):
         text = f"self.{word}: all weights are zero, so there is nothing to draw; as in {example}"

@@ -34,8 +34,7 @@ def check_declaration(source: JourneySource) -> Iterator[JourneyFault]:
     yield from _key(source)
     for name, returns in (("where", "whether it starts a run"), ("keyed_by", "the key of its run")):
         yield from _event_function(source, name, returns)
-    yield from _numbers(source)
-    yield from _on_merge(source)
+    yield from _options(source)
 
 
 def _name(source: JourneySource) -> Iterator[JourneyFault]:
@@ -133,7 +132,7 @@ def _event_function(source: JourneySource, argument: str, returns: str) -> Itera
         return  # Some builtins have no signature.
 
 
-def _numbers(source: JourneySource) -> Iterator[JourneyFault]:
+def _options(source: JourneySource) -> Iterator[JourneyFault]:
     match source.definition.reentry:
         case After(period=timedelta() as period) if period < timedelta(0):
             text = f"reentry: After a negative time ({period}); as in After(days(3))"
@@ -146,13 +145,10 @@ def _numbers(source: JourneySource) -> Iterator[JourneyFault]:
     holdout = source.definition.holdout
     if not isinstance(holdout, int | float) or not 0 <= holdout <= 100:
         yield _fault(source, "holdout", f"holdout={holdout!r}: expected a percentage, from 0 to 100")
-
-
-def _on_merge(source: JourneySource) -> Iterator[JourneyFault]:
-    given = source.definition.on_merge
-    if given not in ON_MERGE:
+    on_merge = source.definition.on_merge
+    if on_merge not in ON_MERGE:
         text = (
-            f'on_merge={given!r}: expected "continue" (a run goes on under the person that its own turns out '
+            f'{on_merge=}: expected "continue" (a run goes on under the person that its own turns out '
             'to be) or "end" (it ends at once, as merged)'
         )
         yield _fault(source, "on_merge", text)

@@ -36,20 +36,14 @@ class JourneyError(ValueError):
     """Journeys with faults; the process refuses to start."""
 
     def __init__(self, faults: Iterable[JourneyFault]) -> None:
-        self.faults = tuple(sorted(_without_repetition(faults)))
+        # Code that several journeys share has its faults once, under the first of them.
+        unique = {(fault.file, fault.line, fault.message): fault for fault in reversed([*faults])}
+        self.faults = tuple(sorted(unique.values()))
         count = len(self.faults)
         lines = [f"{count} fault{'s' if count > 1 else ''} in journeys:"]
         for journey, faults in groupby(self.faults, key=lambda fault: fault.journey):
             lines += [f"  {journey}", *(f"    {fault}" for fault in faults)]
         super().__init__("\n".join(lines))
-
-
-def _without_repetition(faults: Iterable[JourneyFault]) -> list[JourneyFault]:
-    """Return one fault for code that several journeys share."""
-    unique: dict[tuple[str, int, str], JourneyFault] = {}
-    for fault in faults:
-        unique.setdefault((fault.file, fault.line, fault.message), fault)
-    return list(unique.values())
 
 
 def fault_at(source: FunctionSource | JourneySource, node: ast.AST | None, message: str) -> JourneyFault:

@@ -25,29 +25,19 @@ class TemplateSummary:
     """Values that it declares, and whether each is required."""
 
 
-class TemplateCatalog(Mapping[str, TemplateSummary]):
+class TemplateCatalog(dict[str, TemplateSummary]):
     """Message templates by name."""
 
     def __init__(self, templates: Sequence[TemplateSummary], *, complete: bool = True) -> None:
-        self._by_name = {template.name: template for template in templates}
+        super().__init__((template.name, template) for template in templates)
         self.complete = complete
         """Whether all journeys were loaded; if not, an unknown template is no fault."""
-
-    def __getitem__(self, name: str) -> TemplateSummary:
-        """Return the template of that name. Raises KeyError."""
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
 
 
 def check_messages(source: JourneySource, catalog: TemplateCatalog) -> Iterator[JourneyFault]:
     """Find every ``send`` that its template cannot render or deliver."""
-    for function, call in source.word_calls():
-        name = call.argument("template") if call.word.name == "send" else None
+    for function, call in source.word_calls("send"):
+        name = call.argument("template")
         value = function.resolve(name) if name is not None else None
         if not isinstance(value, str) or name is None:
             continue
@@ -62,9 +52,8 @@ def check_messages(source: JourneySource, catalog: TemplateCatalog) -> Iterator[
 
 def check_channels(source: JourneySource) -> Iterator[JourneyFault]:
     """Find every ``prefer`` that is no tuple of channels. Needs no templates."""
-    for function, call in source.word_calls():
-        prefer = call.argument("prefer") if call.word.name == "send" else None
-        if prefer is None:
+    for function, call in source.word_calls("send"):
+        if (prefer := call.argument("prefer")) is None:
             continue
         if isinstance(function.resolve(prefer), Channel | str):
             text = f"self.send: prefer takes a tuple of channels; write prefer=({ast.unparse(prefer)},)"
@@ -87,16 +76,16 @@ def _missing_channels(
         for each in given.elts if isinstance(given, ast.Tuple | ast.List) else [given]:
             channel = function.resolve(each)
             if isinstance(channel, Channel) and channel not in template.channels:
-                missing = (
-                    f"template {template.name!r} has no {channel.value} version, which {asked_by} asks for"
-                )
                 has = ", ".join(sorted(template.channels)) or "none"
                 do = (
-                    "push has no provider yet: "
+                    "push has no provider yet:"
                     if channel is Channel.PUSH
-                    else "write it beside the others, or "
+                    else "write it beside the others, or"
                 )
-                text = f"{missing}; it has: {has}; {do}take {ast.unparse(each)} out"
+                text = (
+                    f"template {template.name!r} has no {channel.value} version, which {asked_by} asks for; "
+                    f"it has: {has}; {do} take {ast.unparse(each)} out"
+                )
                 yield fault_at(function, each, text)
 
 
@@ -113,7 +102,7 @@ def _wrong_items(
             "with showing=… for items of an order, or send a marketing template"
         )
         yield fault_at(function, promoting, text)
-    if template.needs_items and not promotes and (showing is None or _is_nothing(showing)):
+    if template.needs_items and not promotes and _is_nothing(showing):
         text = (
             f"template {template.name!r} shows items, and gets none; give promoting=… or showing=…, or make "
             "them optional in its message.toml"
@@ -121,11 +110,9 @@ def _wrong_items(
         yield fault_at(function, call.node, text)
 
 
-def _is_nothing(given: ast.expr) -> bool:
-    match given:
-        case ast.Constant(value=None) | ast.Tuple(elts=[]) | ast.List(elts=[]):
-            return True
-    return False
+def _is_nothing(given: ast.expr | None) -> bool:
+    """Whether an argument is left out, None or empty."""
+    return _is_none(given) or (isinstance(given, ast.Tuple | ast.List) and not given.elts)
 
 
 def _wrong_context(
@@ -133,12 +120,10 @@ def _wrong_context(
 ) -> Iterator[JourneyFault]:
     given = call.argument("context")
     values: dict[str, ast.expr] | None
-    if given is None or _is_none(given):
+    if _is_none(given):
         values = None if has_unpacking(call.node) else {}
     else:
-        values = _dict_items(given) or _dict_items(_only_value(function, given))
-        if values is None and isinstance(given, ast.Dict) and not given.keys:
-            values = {}
+        values = _dict_items(given if isinstance(given, ast.Dict) else _only_value(function, given))
     if values is None:
         return
     missing = [name for name, required in template.extra.items() if required and _is_none(values.get(name))]
@@ -166,7 +151,7 @@ def _dict_items(given: ast.expr | None) -> dict[str, ast.expr] | None:
     return dict(zip(map(str, names), given.values, strict=True))
 
 
-def _only_value(function: FunctionSource, given: ast.expr) -> ast.expr | None:
+def _only_value(function: FunctionSource, given: ast.expr | None) -> ast.expr | None:
     """Return the value of a name that is assigned once and that no code seems to change."""
     if not isinstance(given, ast.Name) or function.bindings.get(given.id) != 1:
         return None

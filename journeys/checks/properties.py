@@ -34,10 +34,8 @@ def check_properties(source: JourneySource) -> Iterator[JourneyFault]:
         if len(names) > 1:
             yield from _of_name(source.run, names[1], source.start_kinds)
     yield from _of_declared_filters(source)
-    for function, call in source.word_calls():
+    for function, call in source.word_calls("wait_for", "wait_for_all"):
         name = call.word.name
-        if name not in ("wait_for", "wait_for_all"):
-            continue
         kinds = _event_classes(function, call.node.args)
         if name == "wait_for" and kinds:
             yield from _of_result(function, call.node, kinds)
@@ -110,10 +108,8 @@ def _of_name(function: FunctionSource, name: str, kinds: Kinds) -> Iterator[Jour
     known = set().union(*(properties_of(kind) for kind in kinds))
     for each in nodes:
         match each:
-            case ast.Attribute(value=ast.Name(id=used), attr=attr) if used == name:
-                if not attr.startswith("_") and not any(
-                    hasattr(kind, attr) or attr in known for kind in kinds
-                ):
+            case ast.Attribute(value=ast.Name(id=used), attr=attr) if used == name and attr[0] != "_":
+                if attr not in known and not any(hasattr(kind, attr) for kind in kinds):
                     has = "has" if len(kinds) == 1 else "have"
                     names = " and ".join(kind.__name__ for kind in kinds)
                     text = f"{names} {has} no property {attr!r}{suggestion(attr, known)}"

@@ -101,8 +101,11 @@ def check_durations(source: JourneySource) -> Iterator[JourneyFault]:
         for parameter in word.durations:
             given = call.argument(parameter)
             yield from _duration(function, given, f"self.{word.name}", parameter, zero=word.looks_back)
-        if word.name == "sleep_until":
-            yield from _time_of_day(function, call.argument("at"))
+    for function, call in source.word_calls("sleep_until"):
+        given = call.argument("at")
+        if given is not None and type(hour := function.resolve(given)) in (int, float, str):
+            text = f"self.sleep_until takes a time of day, got {hour!r}; as in time(9)"
+            yield fault_at(function, given, text)
     for function in source.functions:
         for node in function.nodes:
             if isinstance(node, ast.Call) and (name := fallback_name(function, node)):
@@ -116,12 +119,6 @@ def fallback_name(function: FunctionSource, call: ast.Call) -> str:
         return ""
     module = getattr(function.resolve(call.func), "__module__", "")
     return name if str(module).startswith("journeys.vocabulary") else ""
-
-
-def _time_of_day(function: FunctionSource, given: ast.expr | None) -> Iterator[JourneyFault]:
-    if given is not None and type(hour := function.resolve(given)) in (int, float, str):
-        text = f"self.sleep_until takes a time of day, got {hour!r}; as in time(9)"
-        yield fault_at(function, given, text)
 
 
 def _duration(

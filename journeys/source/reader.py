@@ -241,13 +241,14 @@ class JourneySource:
         names = [] if is_static(node) else positional_parameters(node)
         return FunctionSource(self.journey, module, node, names[0] if names else "")
 
-    def word_calls(self) -> Iterator[tuple[FunctionSource, WordCall]]:
-        """Every call of a word such as ``self.send(…)``, except words that the author has overridden."""
+    def word_calls(self, *names: str) -> Iterator[tuple[FunctionSource, WordCall]]:
+        """Every call of these words, by default of all, except words that the author has overridden."""
+        wanted = set(names or WORDS) - self.methods.keys()
         for function in self.functions:
             for node in function.nodes:
                 match node:
-                    case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=word)):
-                        if name == function.receiver and name and word in WORDS and word not in self.methods:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=word)) if word in wanted:
+                        if name == function.receiver and name:
                             yield function, WordCall(WORDS[word], node)
 
     @cached_property
@@ -290,9 +291,8 @@ def imported_names(tree: ast.AST) -> dict[str, str]:
     for node in _outside_functions(tree):
         if isinstance(node, ast.Import):
             for each in node.names:
-                names[each.asname or each.name.partition(".")[0]] = (
-                    each.name if each.asname else each.name.partition(".")[0]
-                )
+                package = each.name.partition(".")[0]
+                names[each.asname or package] = each.name if each.asname else package
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
     return names

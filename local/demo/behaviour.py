@@ -41,27 +41,18 @@ _OPEN_RATE = 0.45
 
 _UNSUBSCRIBE_RATE = 0.04
 
-_CLICK_RATES = {
-    "cart_reminder": 0.2,
-    "cart_offer": 0.16,
-    "cart_news": 0.3,
-    "cart_rest": 0.16,
-    "we_miss_you": 0.2,
-    "win_back_offer": 0.25,
-    "cross_sell": 0.08,
-    "review_request": 0.12,
-    "goodbye": 0.03,
+_RESPONSE_RATES: Mapping[str, tuple[float, float]] = {
+    "cart_reminder": (0.2, 0.5),
+    "cart_offer": (0.16, 0.6),
+    "cart_news": (0.3, 0.6),
+    "cart_rest": (0.16, 0.4),
+    "we_miss_you": (0.2, 0.5),
+    "win_back_offer": (0.25, 0.6),
+    "cross_sell": (0.08, 0),
+    "review_request": (0.12, 0),
+    "goodbye": (0.03, 0),
 }
-
-_PURCHASE_RATES = {
-    "cart_reminder": 0.5,
-    "cart_offer": 0.6,
-    "cart_news": 0.6,
-    "cart_rest": 0.4,
-    "we_miss_you": 0.5,
-    "win_back_offer": 0.6,
-}
-"""Share of clicks, by template."""
+"""By template: the share of messages that are clicked, and the share of clicks that end in a purchase."""
 
 _REVIEW_RATE = 0.8
 """Share of clicks on a review request."""
@@ -112,7 +103,7 @@ class ShopperPlan:
         order = self._build_order(goods)
         if shopper.loyalty_id and rng.random() < 0.7:
             return self.builder.store_order(at, rng.choice(STORES), order)
-        return self.builder.track(at, "web", "Order Completed", order, known=True)
+        return self.builder.track(at, "web", "Order Completed", order)
 
     def plan_visits(self) -> None:
         """Plan the visits and store purchases of the first days."""
@@ -146,12 +137,11 @@ class ShopperPlan:
 
     def planned_product_ids(self, until: datetime) -> list[str]:
         """Return the ids of the products that are added to a cart before ``until``, as far as planned."""
-        added = [
-            event.body
+        return [
+            event.body["properties"]["product_id"]
             for event in self._planned
             if event.at < until and event.body.get("event") == "Product Added"
         ]
-        return [body["properties"]["product_id"] for body in added]
 
     def add_events(self, *acts: ShopperEvent) -> None:
         """Add events to the plan."""
@@ -159,10 +149,8 @@ class ShopperPlan:
 
     def buy_online(self, at: datetime, goods: list[DemoProduct], device: str = "web") -> None:
         """Plan an order on the web, and its cancellation, delivery or return."""
-        known = self.shopper.has_account
         order = self._build_order(goods)
-        email = None if known else self.shopper.email
-        self.add_events(self.builder.track(at, device, "Order Completed", order, known=known, email=email))
+        self.add_events(self.builder.track(at, device, "Order Completed", order))
         self.bought += goods
         self._plan_order_outcome(at, order)
 
@@ -191,9 +179,8 @@ class ShopperPlan:
             goods.append(seen[-1])
         cart = {"cart_id": f"cart-{shopper.number}-{self._visits}"}
         for product in goods:
-            at = self._plan_click(
-                at, device, "Product Added", product.to_line(rng.choice(product.variants)) | cart
-            )
+            line = product.to_line(rng.choice(product.variants))
+            at = self._plan_click(at, device, "Product Added", line | cart)
         if len(goods) > 1 and rng.random() < 0.1:
             at = self._plan_click(at, device, "Product Removed", goods.pop().to_line() | cart)
         self._plan_checkout(at, device, goods)
@@ -203,7 +190,7 @@ class ShopperPlan:
         if rng.random() < _CHECKOUT_RATE:
             lines = [product.to_line() for product in goods]
             checkout = {"value": sum(line["price"] for line in lines), "currency": "EUR", "products": lines}
-            at = self._plan_click(at, device, "Checkout Started", checkout, email=self.shopper.email)
+            at = self._plan_click(at, device, "Checkout Started", checkout)
             if rng.random() < _PAYMENT_RATE:
                 self.buy_online(at + timedelta(minutes=2), goods, device)
                 return
@@ -221,10 +208,8 @@ class ShopperPlan:
         self.add_events(self.builder.track(at, "mobile", "Product Viewed", product.to_line(), known=False))
         at += timedelta(minutes=4)
         if self._rng.random() < 0.6:
-            cart = {"cart_id": f"cart-{self.shopper.number}-phone"}
-            self.add_events(
-                self.builder.track(at, "mobile", "Product Added", product.to_line() | cart, known=False)
-            )
+            line = product.to_line() | {"cart_id": f"cart-{self.shopper.number}-phone"}
+            self.add_events(self.builder.track(at, "mobile", "Product Added", line, known=False))
         self._plan_sign_in(at + timedelta(minutes=25), "web")
         return self._plan_sign_in(at + timedelta(minutes=35), "mobile")
 
@@ -234,12 +219,8 @@ class ShopperPlan:
             self.add_events(self.builder.identify(at, device))
         return at + timedelta(seconds=20)
 
-    def _plan_click(
-        self, at: datetime, device: str, name: str, properties: JsonObject, email: str | None = None
-    ) -> datetime:
-        known = self.shopper.has_account
-        typed_email = None if known else email
-        self.add_events(self.builder.track(at, device, name, properties, known=known, email=typed_email))
+    def _plan_click(self, at: datetime, device: str, name: str, properties: JsonObject) -> datetime:
+        self.add_events(self.builder.track(at, device, name, properties))
         return at + timedelta(seconds=self._rng.uniform(20, 150))
 
     def _build_order(self, goods: list[DemoProduct]) -> JsonObject:
@@ -286,14 +267,10 @@ class ShopperCases:
         rng = self._rng
         if not self._shopper.has_account or rng.random() > _CART_TICKET_RATE:
             return []
-        before_reminder = rng.random() < 0.5
-        opened = left_at + timedelta(
-            minutes=rng.uniform(35, 50) if before_reminder else rng.uniform(240, 900)
-        )
-        takes = timedelta(
-            days=rng.uniform(4, 6) if rng.random() < _LATE_SOLUTION_RATE else rng.uniform(0.7, 1.6)
-        )
-        return self._ticket_events(opened, opened + takes)
+        minutes = (35, 50) if rng.random() < 0.5 else (240, 900)
+        opened = left_at + timedelta(minutes=rng.uniform(*minutes))
+        days = (4, 6) if rng.random() < _LATE_SOLUTION_RATE else (0.7, 1.6)
+        return self._ticket_events(opened, opened + timedelta(days=rng.uniform(*days)))
 
     def order_events(self, delivered: datetime, order: JsonObject) -> list[ShopperEvent]:
         """Return a complaint, a partial return or an unrequested review; often nothing."""
@@ -303,10 +280,8 @@ class ShopperCases:
             opened = delivered + timedelta(days=rng.uniform(1, 9))
             acts += self._ticket_events(opened, opened + timedelta(days=rng.uniform(2, 6)))
         if len(lines) > 1 and rng.random() < _PARTIAL_RETURN_RATE:
-            about = {
-                "order_id": order["order_id"],
-                "products": rng.sample(lines, rng.randint(1, len(lines) - 1)),
-            }
+            sent_back = rng.sample(lines, rng.randint(1, len(lines) - 1))
+            about = {"order_id": order["order_id"], "products": sent_back}
             requested = delivered + timedelta(days=rng.uniform(1, 3))
             refunded = requested + timedelta(days=rng.uniform(4, 9))
             acts.append(self._builder.support_event(requested, "Return Requested", about))
@@ -319,7 +294,7 @@ class ShopperCases:
     def review_event(self, at: datetime, product_id: str) -> ShopperEvent:
         """Return a review on the shop's web page."""
         review = {"product_id": product_id, "rating": self._rng.randint(3, 5)}
-        return self._builder.track(at, "web", "Product Reviewed", review, known=self._shopper.has_account)
+        return self._builder.track(at, "web", "Product Reviewed", review)
 
     def _ticket_events(self, opened: datetime, solved: datetime) -> list[ShopperEvent]:
         self._ticket_count += 1
@@ -372,15 +347,15 @@ def plan_reaction(
         add("Message Opened")
         if message.marketing and rng.random() < _UNSUBSCRIBE_RATE / _OPEN_RATE:
             return True
-    if rng.random() < _CLICK_RATES.get(message.template, 0) / (_OPEN_RATE if by_email else 1.0):
+    click_rate, purchase_rate = _RESPONSE_RATES.get(message.template, (0, 0))
+    if rng.random() < click_rate / (_OPEN_RATE if by_email else 1.0):
         at += timedelta(minutes=1)
         add("Message Clicked")
-        if rng.random() < _PURCHASE_RATES.get(message.template, 0):
+        if rng.random() < purchase_rate:
             bought_at = at + timedelta(minutes=rng.uniform(5, 40))
             promoted = [products[item] for item in message.items if item in products]
-            plan.buy_online(
-                bought_at, promoted or pick_products(rng, plan.shopper.favourite, rng.randint(1, 2))
-            )
+            goods = promoted or pick_products(rng, plan.shopper.favourite, rng.randint(1, 2))
+            plan.buy_online(bought_at, goods)
         if message.template == "review_request" and rng.random() < _REVIEW_RATE:
             reviewed_at = at + timedelta(minutes=rng.uniform(3, 9))
             plan.add_events(plan.case_builder.review_event(reviewed_at, message.items[0]))

@@ -134,14 +134,12 @@ class ProductFeed:
         sells out, and the prices of the next three drop, so that the updates always concern open carts.
         """
         times = Counter(wanted)
-        sold_out, *cheaper = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
+        sold_out, *wanted_next = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
+        cheaper = [replace(each, price=round(each.price * _REDUCED_PRICE_FACTOR, 2)) for each in wanted_next]
         self._pending = [
             *(ProductUpdate(opening, product, True) for product in CATALOGUE),
             ProductUpdate(opening + SOLD_OUT_AFTER, sold_out, False),
-            *(
-                ProductUpdate(opening + PRICE_DROP_AFTER, _with_reduced_price(product), True)
-                for product in cheaper
-            ),
+            *(ProductUpdate(opening + PRICE_DROP_AFTER, product, True) for product in cheaper),
             ProductUpdate(opening + BACK_IN_STOCK_AFTER, sold_out, True),
         ]
         self.products = {product.product_id: product for product in CATALOGUE}
@@ -153,7 +151,3 @@ class ProductFeed:
         self._pending = self._pending[len(due) :]
         self.products |= {update.product.product_id: update.product for update in due}
         return due
-
-
-def _with_reduced_price(product: DemoProduct) -> DemoProduct:
-    return replace(product, price=round(product.price * _REDUCED_PRICE_FACTOR, 2))

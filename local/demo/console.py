@@ -44,8 +44,12 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(table)
     # A separate table, so that its long names do not narrow the details of the first one.
     checked = _table(frame=None)
-    for name, breaches, detail in _check_rows(summary):
-        checked.add_row(name, f"[bold {'red' if breaches else 'green'}]{breaches}[/]", detail)
+    for name, breaches in (
+        ("bought items promoted after purchase", summary.bought_items_promoted_after_purchase),
+        ("promoted while a ticket was open", summary.promoted_while_a_ticket_was_open),
+    ):
+        number = f"[bold {'red' if breaches else 'green'}]{breaches}[/]"
+        checked.add_row(name, number, "checked over every decision")
     console.print(checked)
     if summary.example:
         console.print()
@@ -65,82 +69,55 @@ def _table(frame: box.Box | None = box.SIMPLE_HEAD) -> Table:
 
 def _input_rows(summary: Summary) -> Iterator[TableRow]:
     shop = summary.shop
-    yield "events", sum(summary.events.values()), _format_counts(summary.events)
+    yield _total("events", summary.events)
     yield "people", shop["people"], f"{shop['merged']} more profiles turned out to be one of them"
     orders = {"online": shop["orders_web"], "in a store": shop["orders_store"]}
     filled, older = shop["carts_filled"], shop["orders_older"]
-    yield (
-        "orders",
-        sum(orders.values()),
-        f"{_format_counts(orders)}; {filled} carts filled; {older} older orders",
-    )
+    yield _total("orders", orders, f"; {filled} carts filled; {older} older orders")
 
 
 def _run_rows(summary: Summary) -> Iterator[TableRow]:
     for journey, outcomes in summary.runs.items():
-        yield f"runs of {journey}", sum(outcomes.values()), _format_counts(outcomes)
+        yield _total(f"runs of {journey}", outcomes)
     for experiment, arms in summary.experiments.items():
         yield "in an experiment", sum(arms.values()), f"{experiment}: {_format_counts(arms)}"
 
 
 def _message_rows(summary: Summary) -> Iterator[TableRow]:
     for channel, templates in summary.messages.items():
-        yield (
-            f"{_CHANNEL_LABELS.get(channel, channel)} sent",
-            sum(templates.values()),
-            _format_counts(templates),
-        )
+        yield _total(f"{_CHANNEL_LABELS.get(channel, channel)} sent", templates)
     read = {word: summary.statuses.get(status, 0) for status, word in _ENGAGEMENT_LABELS.items()}
-    opted_out = summary.silence["one_click"]
-    yield (
-        "opened or followed",
-        sum(read.values()),
-        f"{_format_counts(read)}; {opted_out} opted out by one click",
-    )
+    yield _total("opened or followed", read, f"; {summary.silence['one_click']} opted out by one click")
     found = summary.patience
-    yield (
-        "news about a cart",
-        found["told"],
-        f"{found['cheaper']} held something cheaper now, {found['back_in_stock']} something back in stock",
-    )
-    yield (
-        "asked for a review",
-        found["reviews_asked"],
-        f"one for each thing kept ({found['sent_back']} went back); {found['reviewed']} reviews came",
-    )
+    news = f"{found['cheaper']} held something cheaper now, {found['back_in_stock']} something back in stock"
+    yield "news about a cart", found["told"], news
+    kept = f"one for each thing kept ({found['sent_back']} went back); {found['reviewed']} reviews came"
+    yield "asked for a review", found["reviews_asked"], kept
 
 
 def _suppressed_rows(summary: Summary) -> Iterator[TableRow]:
     found, patience = summary.silence, summary.patience
     withheld = {_REASON_LABELS.get(reason, reason): n for reason, n in summary.withheld.items()}
-    yield "withheld by the gate", sum(withheld.values()), _format_counts(withheld)
-    yield "held for ticket or return", patience["held"], _describe_held(patience)
+    yield _total("withheld by the gate", withheld)
+    after, never = patience["held_and_sent"], patience["held"] - patience["held_and_sent"]
+    cases = f"{patience['tickets']} tickets, {patience['returns']} returns"
+    yield (
+        "held for ticket or return",
+        patience["held"],
+        f"{cases}; {after} sent once closed, {never} not at all",
+    )
     yield "put off for quiet hours", found["deferred"], "decided afresh when the morning came"
     sold_out = {"withheld": patience["withheld_sold_out"], "sent without it": patience["shrunk_sold_out"]}
-    yield "sold out when due", sum(sold_out.values()), _format_counts(sold_out)
+    yield _total("sold out when due", sold_out)
     yield "cart journeys silenced", found["carts_silenced"], "a purchase ended them, in the middle of a wait"
-    yield (
-        "carts shrunk",
-        found["shrunk_carts"],
-        f"some of it was bought; {found['shrunk_messages']} messages went out without an item",
-    )
-    yield (
-        "ad audience removals",
-        found["audience_bought"],
-        f"on purchase; the other {found['audience_run_ended']} of {found['audience_joined']} with their run",
-    )
+    shrunk = f"some of it was bought; {found['shrunk_messages']} messages went out without an item"
+    yield "carts shrunk", found["shrunk_carts"], shrunk
+    others = f"the other {found['audience_run_ended']} of {found['audience_joined']} with their run"
+    yield "ad audience removals", found["audience_bought"], f"on purchase; {others}"
 
 
-def _describe_held(patience: Counts) -> str:
-    cases = f"{patience['tickets']} tickets, {patience['returns']} returns"
-    after = patience["held_and_sent"]
-    return f"{cases}; {after} sent once closed, {patience['held'] - after} not at all"
-
-
-def _check_rows(summary: Summary) -> Iterator[TableRow]:
-    decided = "checked over every decision"
-    yield "bought items promoted after purchase", summary.bought_items_promoted_after_purchase, decided
-    yield "promoted while a ticket was open", summary.promoted_while_a_ticket_was_open, decided
+def _total(name: str, counts: Counts, more: str = "") -> TableRow:
+    return name, sum(counts.values()), _format_counts(counts) + more
 
 
 def _format_counts(counts: Counts) -> str:

@@ -10,6 +10,8 @@ JsonObject = dict[str, Any]
 
 _LIBRARIES = {"web": "analytics.js", "mobile": "analytics-ios"}
 
+_WITH_EMAIL = ("Checkout Started", "Order Completed")
+
 
 @dataclass(frozen=True, slots=True)
 class ShopperEvent:
@@ -40,22 +42,18 @@ class EventBuilder:
         self._count = 0
 
     def track(
-        self,
-        at: datetime,
-        device: str,
-        name: str,
-        properties: JsonObject,
-        *,
-        known: bool,
-        email: str | None = None,
+        self, at: datetime, device: str, name: str, properties: JsonObject, *, known: bool | None = None
     ) -> ShopperEvent:
-        """Return a track call of the shop's web page or app. ``email``: as entered at checkout."""
-        call = self._segment_call(at, device, "track", known=known) | {
-            "event": name,
-            "properties": properties,
-        }
-        if email:
-            call["context"]["traits"] = {"email": email}
+        """Return a track call of the shop's web page or app.
+
+        ``known``: whether the device is logged in; by default, if the shopper has an account. A checkout
+        without a login has the email address that is entered there.
+        """
+        known = self._shopper.has_account if known is None else known
+        call = self._segment_call(at, device, "track", known=known)
+        call |= {"event": name, "properties": properties}
+        if name in _WITH_EMAIL and not known and self._shopper.email:
+            call["context"]["traits"] = {"email": self._shopper.email}
         return ShopperEvent(at, self._shopper.number, device, call)
 
     def identify(self, at: datetime, device: str) -> ShopperEvent:
@@ -65,23 +63,37 @@ class EventBuilder:
 
     def store_order(self, at: datetime, till: str, order: JsonObject) -> ShopperEvent:
         """Return a purchase in a store, where the loyalty card is the only identifier."""
-        return self._native_event(
-            at, till, "Order Completed", order, "store", {"loyalty_id": self._shopper.loyalty_id or ""}
-        )
+        card = {"loyalty_id": self._shopper.loyalty_id or ""}
+        return self.system_event(at, till, "Order Completed", order, "store", card)
 
     def system_event(
-        self, at: datetime, source: str, name: str, properties: JsonObject, *, channel: str = "server"
+        self,
+        at: datetime,
+        source: str,
+        name: str,
+        properties: JsonObject,
+        channel: str = "server",
+        identifiers: JsonObject | None = None,
     ) -> ShopperEvent:
-        """Return an event of another system of the shop about the shopper's order."""
-        return self._native_event(at, source, name, properties, channel, self._shopper.identifiers)
+        """Return an event of another system of the shop; by default with the shopper's own identifiers."""
+        body = {
+            "id": self._next_id(),
+            "type": name,
+            "source": source,
+            "channel": channel,
+            "time": at.isoformat(),
+            "identifiers": self._shopper.identifiers if identifiers is None else identifiers,
+            "properties": properties,
+        }
+        return ShopperEvent(at, self._shopper.number, source, body)
 
     def support_event(self, at: datetime, name: str, properties: JsonObject) -> ShopperEvent:
         """Return an event of the shop's support about the shopper's order or ticket."""
-        return self.system_event(at, "support", name, properties, channel="support")
+        return self.system_event(at, "support", name, properties, "support")
 
     def message_event(self, at: datetime, name: str, message_id: str, channel: str) -> ShopperEvent:
         """Return an engagement event of a message; the profile follows from the message id."""
-        return self._native_event(at, "mail", name, {"message_id": message_id}, channel, {})
+        return self.system_event(at, "mail", name, {"message_id": message_id}, channel, {})
 
     def _segment_call(self, at: datetime, device: str, kind: str, *, known: bool) -> JsonObject:
         shopper = self._shopper
@@ -96,26 +108,6 @@ class EventBuilder:
             "context": context,
         }
         return call | {"userId": shopper.user_id} if known else call
-
-    def _native_event(
-        self,
-        at: datetime,
-        source: str,
-        name: str,
-        properties: JsonObject,
-        channel: str,
-        identifiers: JsonObject,
-    ) -> ShopperEvent:
-        body = {
-            "id": self._next_id(),
-            "type": name,
-            "source": source,
-            "channel": channel,
-            "time": at.isoformat(),
-            "identifiers": identifiers,
-            "properties": properties,
-        }
-        return ShopperEvent(at, self._shopper.number, source, body)
 
     def _next_id(self) -> str:
         self._count += 1

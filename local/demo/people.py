@@ -12,16 +12,16 @@ _FIRST_NAMES = (
     "Anton", "Bela", "Carla", "Deniz", "Emil", "Frida", "Goran", "Hanna", "Ivo", "Jule", "Karim", "Lotte",
 )  # fmt: skip
 
-_WEIGHTED_ZONES = (
-    ("Europe/Berlin", 45),
-    ("Europe/London", 15),
-    ("Europe/Lisbon", 6),
-    ("America/New_York", 14),
-    ("America/Los_Angeles", 8),
-    ("Asia/Kolkata", 5),
-    ("Asia/Tokyo", 4),
-    ("Australia/Sydney", 3),
-)
+_ZONE_WEIGHTS = {
+    "Europe/Berlin": 45,
+    "Europe/London": 15,
+    "Europe/Lisbon": 6,
+    "America/New_York": 14,
+    "America/Los_Angeles": 8,
+    "Asia/Kolkata": 5,
+    "Asia/Tokyo": 4,
+    "Australia/Sydney": 3,
+}
 
 _AREA_CODES = (
     212, 303, 305, 312, 404, 415, 503, 512, 602, 617, 619, 702, 713, 720, 773, 808, 816, 901, 917, 971,
@@ -110,7 +110,7 @@ def _create_shopper(number: int, rng: Random) -> DemoShopper:
         email=email,
         phone=phone,
         loyalty_id=f"L{number:06}" if has_account and rng.random() < 0.6 else None,
-        zone=None if phone_only else _weighted_choice(rng, _WEIGHTED_ZONES),
+        zone=None if phone_only else rng.choices([*_ZONE_WEIGHTS], [*_ZONE_WEIGHTS.values()])[0],
         consents=_consents(rng, phone_only=phone_only, has_phone=phone is not None),
         favourite=rng.choice(CATEGORIES),
         has_account=has_account,
@@ -138,7 +138,3 @@ def _phone(number: int, rng: Random) -> str | None:
         return f"+447700900{number:03}"
     area, line = divmod(number, 100)
     return f"+1{_AREA_CODES[area]}55501{line:02}" if area < len(_AREA_CODES) else None
-
-
-def _weighted_choice(rng: Random, options: tuple[tuple[str, int], ...]) -> str:
-    return rng.choices([name for name, _ in options], [weight for _, weight in options])[0]

@@ -15,7 +15,7 @@ Counts = dict[str, int]
 
 NestedCounts = dict[str, Counts]
 
-_COUNT_EVENTS = "SELECT channel AS name, count(*) AS n FROM event GROUP BY 1 ORDER BY 2 DESC, 1"
+_COUNT_EVENTS = "SELECT channel, count(*) FROM event GROUP BY 1 ORDER BY 2 DESC, 1"
 
 _COUNT_SHOP = """
 SELECT (SELECT count(DISTINCT (profile_id, cart_id)) FROM event WHERE type = 'Product Added') AS carts_filled,
@@ -29,23 +29,22 @@ SELECT (SELECT count(DISTINCT (profile_id, cart_id)) FROM event WHERE type = 'Pr
 """
 
 _COUNT_RUNS = """
-SELECT journey AS outer, count(*) AS n,
-  CASE WHEN state = 'ended' THEN COALESCE(outcome, 'ended') ELSE state END AS name
-FROM run GROUP BY 1, 3 ORDER BY 1, 2 DESC, 3
+SELECT journey, CASE WHEN state = 'ended' THEN COALESCE(outcome, 'ended') ELSE state END, count(*)
+FROM run GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 """
 
 _COUNT_MESSAGES = f"""
-SELECT channel AS outer, template AS name, count(*) AS n FROM message
+SELECT channel, template, count(*) FROM message
 WHERE status IN {ACCEPTED_STATUSES} AND channel <> 'ads'
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 """  # noqa: S608 - constant names
 
-_COUNT_STATUSES = (
-    "SELECT status AS name, count(*) AS n FROM message WHERE channel <> 'ads' GROUP BY 1 ORDER BY 2 DESC, 1"
-)
+_COUNT_STATUSES = """
+SELECT status, count(*) FROM message WHERE channel <> 'ads' GROUP BY 1 ORDER BY 2 DESC, 1
+"""
 
 _COUNT_WITHHELD = """
-SELECT reason AS name, count(*) AS n FROM message WHERE status = 'withheld' GROUP BY 1 ORDER BY 2 DESC, 1
+SELECT reason, count(*) FROM message WHERE status = 'withheld' GROUP BY 1 ORDER BY 2 DESC, 1
 """
 
 _COUNT_SUPPRESSED = """
@@ -90,7 +89,7 @@ SELECT (SELECT count(*) FROM event WHERE type = 'Ticket Opened') AS tickets,
 """
 
 _COUNT_EXPOSURES = """
-SELECT experiment AS outer, arm AS name, count(DISTINCT profile_id) AS n FROM exposure
+SELECT experiment, arm, count(DISTINCT profile_id) FROM exposure
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 """
 
@@ -148,13 +147,13 @@ async def summarise(
             shoppers=shoppers,
             seed=seed,
             seconds=round(seconds, 1),
-            events=_to_counts(await connection.fetch(_COUNT_EVENTS)),
+            events=dict(await connection.fetch(_COUNT_EVENTS)),
             shop=dict(await connection.fetchrow(_COUNT_SHOP, opening)),
             runs=_to_nested_counts(await connection.fetch(_COUNT_RUNS)),
             temporal=await _count_in_temporal(client),
             messages=_to_nested_counts(await connection.fetch(_COUNT_MESSAGES)),
-            statuses=_to_counts(await connection.fetch(_COUNT_STATUSES)),
-            withheld=_to_counts(await connection.fetch(_COUNT_WITHHELD)),
+            statuses=dict(await connection.fetch(_COUNT_STATUSES)),
+            withheld=dict(await connection.fetch(_COUNT_WITHHELD)),
             silence=dict(await connection.fetchrow(_COUNT_SUPPRESSED, _SOLD_OUT_JSONPATH)),
             patience=dict(await connection.fetchrow(_COUNT_HELD, _SOLD_OUT_JSONPATH)),
             experiments=_to_nested_counts(await connection.fetch(_COUNT_EXPOSURES)),
@@ -170,14 +169,10 @@ async def _count_in_temporal(client: Client) -> Counts:
     return {str(group.group_values[0]): group.count for group in counted.groups}
 
 
-def _to_counts(rows: Sequence[Any]) -> Counts:
-    return {row["name"]: row["n"] for row in rows}
-
-
 def _to_nested_counts(rows: Sequence[Any]) -> NestedCounts:
     counts: NestedCounts = {}
-    for row in rows:
-        counts.setdefault(row["outer"], {})[row["name"]] = row["n"]
+    for group, name, count in rows:
+        counts.setdefault(group, {})[name] = count
     return counts
 
 
@@ -247,31 +242,26 @@ def format_example(row: Any) -> str:
 
 def find_broken_promises(summary: Summary) -> list[str]:
     """Return a sentence for each promise of the demo that was not kept."""
-    broken: list[str] = []
-    if bought := summary.bought_items_promoted_after_purchase:
-        broken.append(f"{bought} bought items were promoted after purchase")
-    if promoted := summary.promoted_while_a_ticket_was_open:
-        broken.append(f"{promoted} promotions went out while a support ticket was open")
-    for journey, outcomes in summary.runs.items():
-        broken += [
-            f"{outcomes[state]} runs of {journey} are {state}"
-            for state in _UNEXPECTED_OUTCOMES
-            if outcomes.get(state)
-        ]
+    bought, promoted = summary.bought_items_promoted_after_purchase, summary.promoted_while_a_ticket_was_open
+    unknown, left_over = summary.silence["unknown"], summary.silence["audience_left_over"]
+    completed = summary.temporal.get("Completed", 0)
     ended = sum(n for outcomes in summary.runs.values() for n in outcomes.values())
-    if summary.temporal.get("Completed", 0) != ended:
-        broken.append(
-            f"Temporal has {summary.temporal.get('Completed', 0)} completed runs, Postgres {ended} runs"
-        )
-    if summary.silence["unknown"]:
-        broken.append(f"{summary.silence['unknown']} messages have an unknown outcome")
-    if summary.silence["audience_left_over"]:
-        broken.append(f"{summary.silence['audience_left_over']} people are still in an audience")
-    if not ended:
-        broken.append("no run ended")
+    breaches: list[tuple[object, str]] = [
+        (bought, f"{bought} bought items were promoted after purchase"),
+        (promoted, f"{promoted} promotions went out while a support ticket was open"),
+        *(
+            (outcomes.get(state), f"{outcomes.get(state)} runs of {journey} are {state}")
+            for journey, outcomes in summary.runs.items()
+            for state in _UNEXPECTED_OUTCOMES
+        ),
+        (completed != ended, f"Temporal has {completed} completed runs, Postgres {ended} runs"),
+        (unknown, f"{unknown} messages have an unknown outcome"),
+        (left_over, f"{left_over} people are still in an audience"),
+        (not ended, "no run ended"),
+    ]
     if summary.shoppers >= _MIN_SHOPPERS_FOR_VARIETY:
-        broken += [f"nothing to show: {what}" for what, count in _count_variety(summary).items() if not count]
-    return broken
+        breaches += [(not n, f"nothing to show: {what}") for what, n in _count_variety(summary).items()]
+    return [text for is_broken, text in breaches if is_broken]
 
 
 def _count_variety(summary: Summary) -> Counts:

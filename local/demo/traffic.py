@@ -5,6 +5,7 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -77,7 +78,10 @@ class DemoTraffic:
         now = datetime.now(UTC)
         await self._send_events(act for plan in self._plans for act in plan.past_events(now))
         self._progress.start_phase("The sweep finds who has been away for long")
-        await self._sweep_lapsed()
+        lapsed = sum(plan.shopper.lapsed for plan in self._plans)
+        await self._sweep(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, lapsed)
+        # The first messages go out before any shopper acts, so that their content does not depend on a race.
+        await self._run_mover.move_all(self.opening, self._progress.set_share)
         for plan in self._plans:
             plan.plan_visits()
         evening = self.opening + PRICE_DROP_AFTER
@@ -99,28 +103,25 @@ class DemoTraffic:
         for link in unsubscribing:
             if not await self._ingest_client.unsubscribe_one_click(link):
                 raise UserError(f"the unsubscribe link of a mail does not work: {link}")
-        begun = time.monotonic()
-        await self._run_mover.move_all(phase.ends_at, self._progress.set_share)
-        self._add_seconds("travel", begun)
+        with self._timed("travel"):
+            await self._run_mover.move_all(phase.ends_at, self._progress.set_share)
         await self._wait_until_delivered()
 
     async def _run_round(self, events: list[ShopperEvent]) -> None:
         """Move the runs of the shoppers to the time of their first event, then send the events."""
-        begun = time.monotonic()
         names = self._names_by_shopper
         moves: dict[str, datetime] = {}
         for event in sorted(events, key=lambda event: event.at, reverse=True):
             if not event.is_passive:
                 moves.update(dict.fromkeys(names[event.shopper], event.at))
-        await self._run_mover.move_people(moves)
-        self._add_seconds("travel", begun)
+        with self._timed("travel"):
+            await self._run_mover.move_people(moves)
         await self._send_events(events)
         await self._wait_until_delivered()
 
     async def _wait_until_delivered(self) -> None:
-        begun = time.monotonic()
-        await self._run_mover.wait_until_delivered()
-        self._add_seconds("deliver", begun)
+        with self._timed("deliver"):
+            await self._run_mover.wait_until_delivered()
 
     async def _plan_reactions(self, now: datetime) -> list[str]:
         """Plan reactions to messages sent since the last call; returns the unsubscribe links to request."""
@@ -144,28 +145,24 @@ class DemoTraffic:
                 links += re.findall(r"<(https?://[^>]+)>", row["unsubscribe"] or "")[:1]
         return links
 
-    async def _sweep_lapsed(self) -> None:
-        lapsed = sum(plan.shopper.lapsed for plan in self._plans)
-        await self._sweep(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, lapsed)
-        # The first messages go out before any shopper acts, so that their content does not depend on a race.
-        await self._run_mover.move_all(self.opening, self._progress.set_share)
-
     async def _sweep(self, sweep: ScheduledSweep, query: str, *values: int) -> None:
         """Sweep until the query counts none left, and deliver. Raises ``UserError`` after 45 s."""
         begun = time.monotonic()
         triggered = False
-        while (left := await self._database.run(lambda connection: connection.fetchval(query, *values))) > 0:
-            if time.monotonic() - begun > _SWEEP_TIMEOUT_S:
-                raise UserError(
-                    f"the sweep for {sweep.description} did not find {left} of them: see demo.log"
-                )
-            if not triggered:
-                schedule = self._client.get_schedule_handle(sweep.schedule_id)
-                # A sweep that runs now may have read before the change, so the trigger must not be skipped.
-                await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
-                triggered = True
-            await asyncio.sleep(0.1)
-        self._add_seconds("sweep", begun)
+        with self._timed("sweep"):
+            while (
+                left := await self._database.run(lambda connection: connection.fetchval(query, *values))
+            ) > 0:
+                if time.monotonic() - begun > _SWEEP_TIMEOUT_S:
+                    raise UserError(
+                        f"the sweep for {sweep.description} did not find {left} of them: see demo.log"
+                    )
+                if not triggered:
+                    schedule = self._client.get_schedule_handle(sweep.schedule_id)
+                    # A sweep that runs now may have read before the change, so this one must not be skipped.
+                    await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
+                    triggered = True
+                await asyncio.sleep(0.1)
         await self._wait_until_delivered()
 
     async def _update_products(self, clock: datetime) -> None:
@@ -176,20 +173,22 @@ class DemoTraffic:
             await self._sweep(PRODUCT_SWEEP, _COUNT_UNSWEPT_CHANGES)
 
     async def _send_events(self, acts: Iterable[ShopperEvent]) -> None:
-        begun = time.monotonic()
-        for is_segment, events in group_into_requests(sorted(acts, key=lambda event: event.at)):
-            await (self._ingest_client.send_segment_calls if is_segment else self._ingest_client.send_events)(
-                [event.body for event in events]
-            )
-        self._add_seconds("tell", begun)
+        client = self._ingest_client
+        with self._timed("tell"):
+            for is_segment, events in group_into_requests(sorted(acts, key=lambda event: event.at)):
+                send = client.send_segment_calls if is_segment else client.send_events
+                await send([event.body for event in events])
         self._raise_refusals()
 
     def _raise_refusals(self) -> None:
         if refused := self._ingest_client.counts.describe_refusals():
             raise UserError("the API did not take the demo's events: " + "; ".join(refused))
 
-    def _add_seconds(self, what: str, since: float) -> None:
-        self.seconds[what] += time.monotonic() - since
+    @contextmanager
+    def _timed(self, activity: str) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.seconds[activity] += time.monotonic() - begun
 
 
 def group_into_rounds(acts: Iterable[ShopperEvent]) -> list[list[ShopperEvent]]:
