@@ -66,6 +66,8 @@ _SERVER_SETTINGS = {
     "log_min_messages": "warning",
     # The text of a failed statement may contain personal data; the error itself is logged.
     "log_min_error_statement": "panic",
+    # Without the DETAIL of an error, which quotes the values of a failed constraint.
+    "log_error_verbosity": "terse",
 }
 
 
