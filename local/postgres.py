@@ -66,8 +66,6 @@ _SERVER_SETTINGS = {
     "log_min_messages": "warning",
     # The text of a failed statement may contain personal data; the error itself is logged.
     "log_min_error_statement": "panic",
-    # Without the DETAIL of an error, which quotes the values of a failed constraint.
-    "log_error_verbosity": "terse",
 }
 
 
@@ -245,6 +243,8 @@ class EmbeddedPostgres(LocalServer):
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE_NAME):
                 await connection.execute(f"create database {DATABASE_NAME}")
+            # The DETAIL of an error quotes the values of a failed constraint. Errors of the start keep theirs.
+            await connection.execute(f"alter database {DATABASE_NAME} set log_error_verbosity = 'terse'")
         finally:
             await connection.close()
 

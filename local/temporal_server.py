@@ -12,9 +12,9 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from activities.data_converter import DATA_CONVERTER
 from local.ports import HOST, PortRequest, choose_ports
 from local.processes import (
     ChildExited,
@@ -145,7 +145,7 @@ class TemporalDevServer(LocalServer):
         try:
             async with asyncio.timeout(5):
                 client = await Client.connect(
-                    self.address, namespace=NAMESPACE, data_converter=DATA_CONVERTER
+                    self.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
                 )
                 kept = Duration()
                 kept.FromTimedelta(_RETENTION)

@@ -10,10 +10,10 @@ from typing import Any
 
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
-from activities.data_converter import DATA_CONVERTER
 from authoring.replay.history import RunStep, received_events, step_of_event, steps_of_commands
 from journeys.vocabulary import Journey
 from workers.worker import create_workflow_runner
@@ -81,7 +81,7 @@ async def replay(
     replayer = Replayer(
         workflows=journeys,
         workflow_runner=recorder,
-        data_converter=DATA_CONVERTER,
+        data_converter=pydantic_data_converter,
         # The report contains each failure; it need not be logged as well.
         runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
     )
