@@ -38,8 +38,10 @@ from activities.run_context import run_now
 from policy.limits import BreakerRule
 from policy.verdict import Allow, Channel, Defer, Reason, Withhold
 from profiles.db.database import Database
+from profiles.error_description import describe_error
 from profiles.messaging.claims import mark_unknown, record_address_problem, record_sent, release_claim
 from profiles.messaging.snapshot import Snapshot
+from profiles.redaction import redact_text
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +215,7 @@ async def _finish_despite_cancellation(record: Coroutine[Any, Any, None]) -> Non
     except asyncio.CancelledError:
         await asyncio.wait({writing})
         if not writing.cancelled() and (failed := writing.exception()):
-            log.warning("send outcome not recorded", error=repr(failed)[:200])
+            log.warning("send outcome not recorded", error=describe_error(failed))
         raise
 
 
@@ -272,7 +274,7 @@ def claim_result(
         status=status,
         channel=request.channel,
         reason=reason,
-        detail=detail,
+        detail=redact_text(detail),
         message_id=str(claim.message_id),
         items=claim.items,
         removed=claim.removed,

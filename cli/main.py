@@ -56,7 +56,8 @@ def api() -> None:
     from workers.process import configure_logging
     from workers.server import serve_app
 
-    configure_logging(local=WorkerSettings().waypost_local)
+    process = WorkerSettings()
+    configure_logging(local=process.waypost_local, level=process.waypost_log_level)
     settings = ApiSettings()
     try:
         application = create_app(settings)
@@ -178,7 +179,7 @@ def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> 
     from workers.process import configure_logging
 
     settings = WorkerSettings()
-    configure_logging(local=settings.waypost_local)
+    configure_logging(local=settings.waypost_local, level=settings.waypost_log_level)
     try:
         async_url(settings.database_url)
     except ValueError as error:

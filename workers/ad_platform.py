@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from profiles.messaging.audiences import Membership
+from profiles.redaction import redact_text
 from profiles.runs.outbox import OutboxRow
 
 PLATFORM_TIMEOUT_S = 10.0
@@ -57,4 +58,4 @@ async def sync_member(platform: AdPlatform, row: OutboxRow, membership: Membersh
     except UnconfirmedMembership:
         raise
     except Exception as error:  # any error of a platform's client leaves the membership unconfirmed
-        raise UnconfirmedMembership(repr(error)[:500]) from error
+        raise UnconfirmedMembership(redact_text(repr(error))) from error

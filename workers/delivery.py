@@ -14,6 +14,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JOURNEY_QUEUE, RunStart
+from profiles.error_description import describe_error
+from profiles.redaction import redact_text
 from profiles.runs.outbox import OutboxRow
 from workers.temporal_client import CUSTOMER_ID_ATTRIBUTE, JOURNEY_KEY_ATTRIBUTE
 
@@ -96,7 +98,9 @@ def _parse_run_start(row: OutboxRow) -> RunStart:
             raise TypeError("event is no object")
         return RunStart.model_validate(row.payload["start"])
     except (KeyError, TypeError, ValueError) as error:
-        raise PermanentDeliveryError(f"the outbox row holds no start and event: {error!r}") from error
+        raise PermanentDeliveryError(
+            f"the outbox row holds no start and event: {describe_error(error)}"
+        ) from error
 
 
 def _namespace_is_missing(error: RPCError) -> bool:
@@ -106,7 +110,9 @@ def _namespace_is_missing(error: RPCError) -> bool:
 
 def _classify_error(error: RPCError) -> Exception:
     if error.status in _PERMANENT_STATUS_CODES:
-        return PermanentDeliveryError(f"Temporal refuses it ({error.status.name}): {error.message}")
+        return PermanentDeliveryError(
+            redact_text(f"Temporal refuses it ({error.status.name}): {error.message}")
+        )
     return error
 
 

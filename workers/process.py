@@ -11,6 +11,12 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
+from workers import log_format
+
+_PACKAGES = ("activities", "api", "journeys", "local", "policy", "profiles", "workers")
+
+_NAMED_LOGGERS = ("api", "relay", "sweeper", "worker")
+
 _NOISY_LOGGERS = (
     "uvicorn.error",
     "httpx2",
@@ -19,12 +25,21 @@ _NOISY_LOGGERS = (
     "httpcore",
     "alembic",
     "twilio.http_client",
+    "asyncpg",
+    "sqlalchemy",
+    "aiohttp",
+    "python_http_client",
+    "python_multipart",
 )
-"""Loggers set to WARNING: they write a line per HTTP request or start-up step."""
+"""Loggers set to WARNING: they write a line per HTTP request or start-up step, with headers or parameters."""
 
 
-def configure_logging(*, local: bool, level: int = logging.INFO) -> None:
-    """Send structlog and stdlib logging to standard output in one format. Call once, before the first log."""
+def configure_logging(*, local: bool, level: str = "INFO") -> None:
+    """Send structlog and stdlib logging to standard output in one format. Call once, before the first log.
+
+    ``level`` is that of Waypost's own loggers. Libraries log from INFO, since at DEBUG they write requests,
+    keys and parameters. Errors and warnings that nothing handles are logged in the same form.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,21 +55,34 @@ def configure_logging(*, local: bool, level: int = logging.INFO) -> None:
     )
     last: list[Processor]
     if local:
-        last = [structlog.dev.ConsoleRenderer(colors=_use_color(), pad_event_to=0)]
+        console = structlog.dev.ConsoleRenderer(
+            colors=_use_color(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+        )
+        last = [log_format.exception_text, console]
     else:
-        last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    out = logging.StreamHandler(sys.stdout)
+        last = [log_format.render_json]
+    out = log_format.LogHandler()
     out.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                log_format.describe_exception,
+                log_format.redact_values,
+                *last,
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers = [out]
-    root.setLevel(level)
+    least = logging.getLevelNamesMapping()[level]
+    root.setLevel(max(least, logging.INFO))
+    for own in (*_PACKAGES, *_NAMED_LOGGERS):
+        logging.getLogger(own).setLevel(least)
     for chatty in _NOISY_LOGGERS:
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger(chatty).setLevel(max(least, logging.WARNING))
+    logging.getLogger("uvicorn.error").addFilter(log_format.ClientLeftFilter())
+    log_format.log_uncaught_errors(structlog.get_logger("waypost"))
 
 
 def _use_color() -> bool:

@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from profiles.db.database import Database
+from profiles.error_description import describe_error
 from profiles.messaging.claims import expire_stale_claims
 from profiles.runs.lifecycle import close_run, delivered_events, is_live
 from profiles.runs.routing import Route
@@ -62,7 +63,7 @@ class Reconciler:
                 try:
                     await sweep()
                 except TRANSIENT_ERRORS as error:
-                    log.warning("cannot sweep yet", sweep=sweep.__name__, error=repr(error)[:200])
+                    log.warning("cannot sweep yet", sweep=sweep.__name__, error=describe_error(error))
             await asyncio.sleep(RECONCILE_INTERVAL_S)
 
     async def settle_claims(self) -> int:

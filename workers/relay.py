@@ -15,6 +15,7 @@ import structlog
 
 from journeys.registry import load_journeys
 from profiles.db.database import Database
+from profiles.error_description import describe_error
 from profiles.messaging.audiences import Membership, load_memberships, record_confirmation
 from profiles.runs import outbox
 from profiles.runs.outbox import OutboxRow
@@ -92,7 +93,7 @@ class Relay:
                 processed = await self.deliver_batch()
                 pause = 0.1
             except TRANSIENT_ERRORS as error:
-                log.warning("cannot deliver yet", error=repr(error)[:200], again_in_s=pause)
+                log.warning("cannot deliver yet", error=describe_error(error), again_in_s=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _MAX_RETRY_DELAY_S)
                 continue
@@ -148,7 +149,7 @@ class Relay:
                 log.warning("ad platform has not confirmed", told=row.name, reason=str(answer))
                 await outbox.reschedule(connection, row.seq, str(answer))
             case BaseException():
-                await outbox.record_failure(connection, row.seq, repr(answer))
+                await outbox.record_failure(connection, row.seq, describe_error(answer))
                 outcome.transient_error = answer
             case DeliveryStatus.NOT_FOUND:
                 outcome.delivered_seqs.append(row.seq)

@@ -1,9 +1,9 @@
 """Settings read from the environment: worker, relay, local stack, API server, ingest client."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from profiles.db.settings import DatabaseSettings
@@ -32,6 +32,9 @@ class WorkerSettings(DatabaseSettings):
         default=False, description="register as a versioned Temporal worker deployment"
     )
     waypost_build_id: str = Field(default="", description="build id of a versioned worker")
+    waypost_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least level of Waypost's own log lines; libraries log from INFO at most"
+    )
     worker_grace_s: float = Field(
         default=40.0, ge=0, description="seconds running activities may finish in when the worker is stopped"
     )
@@ -45,6 +48,11 @@ class WorkerSettings(DatabaseSettings):
         if self.waypost_versioning and not self.waypost_build_id:
             raise ValueError("WAYPOST_VERSIONING is set but WAYPOST_BUILD_ID is not: name this build")
         return self
+
+    @field_validator("waypost_log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
     @property
     def journey_modules(self) -> tuple[str, ...]:

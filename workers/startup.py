@@ -27,6 +27,7 @@ from policy.limits import Limits
 from policy.replay import limits_to_json, policy_version
 from profiles.db.database import Database
 from profiles.db.migrate import SchemaMismatch, check_schema
+from profiles.error_description import describe_error
 from profiles.messaging.policy_versions import store_policy_version
 from profiles.sweeps.segments import check_segment_queries
 from workers.errors import UserError
@@ -134,7 +135,7 @@ async def wait_for_schema(database_url: str, *, retry_interval_s: float = 1.0) -
         except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if _sqlstate(error)[:2] in _FATAL_SQLSTATE_CLASSES:
                 raise UserError(f"Postgres refuses DATABASE_URL: {error}; correct it") from error
-            log.warning("Postgres is not there yet", error=repr(error)[:200], again_in_s=retry_interval_s)
+            log.warning("Postgres is not there yet", error=describe_error(error), again_in_s=retry_interval_s)
             await asyncio.sleep(retry_interval_s)
         else:
             return

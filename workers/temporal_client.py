@@ -4,10 +4,10 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.data_converter import DATA_CONVERTER
 from workers.settings import WorkerSettings
 
 CUSTOMER_ID_ATTRIBUTE = SearchAttributeKey.for_keyword("CustomerId")
@@ -33,7 +33,7 @@ async def connect_temporal(settings: WorkerSettings, *, lazy: bool = False) -> C
     profile["target_host"] = settings.temporal_address or profile.get("target_host") or _LOCAL_ADDRESS
     if "temporal_namespace" in settings.model_fields_set:
         profile["namespace"] = settings.temporal_namespace
-    return await Client.connect(**profile, data_converter=pydantic_data_converter, lazy=lazy)
+    return await Client.connect(**profile, data_converter=DATA_CONVERTER, lazy=lazy)
 
 
 async def ensure_search_attributes(client: Client) -> None:

@@ -21,6 +21,7 @@ from activities.channels.registry import ChannelRegistry
 from activities.close_run import RunActivities
 from activities.content.templates import TemplateRegistry
 from activities.contracts import JOURNEY_QUEUE, send_queue
+from activities.data_converter import RedactingInterceptor
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import SendGate
 from activities.message_renderer import MessageRenderer
@@ -38,6 +39,7 @@ from policy.checks.suppression import rule_for
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.db.database import Database
+from profiles.error_description import describe_error
 from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
 from workers.process import run_until_signal
@@ -120,6 +122,7 @@ def build_workers(
         deployment_config=_deployment_config(worker_settings),
         graceful_shutdown_timeout=grace,
         max_cached_workflows=2000,
+        interceptors=[RedactingInterceptor()],
     )
     send_workers = [
         Worker(
@@ -128,6 +131,7 @@ def build_workers(
             activities=[messages.send_message],
             graceful_shutdown_timeout=grace,
             max_concurrent_activities=MAX_CONCURRENT_SENDS,
+            interceptors=[RedactingInterceptor()],
         )
         for channel in SENDING_CHANNELS
     ]
@@ -226,5 +230,5 @@ async def _connect_when_available(settings: WorkerSettings, segments: Mapping[st
             )
             return client
         except (RPCError, RuntimeError) as error:
-            log.warning("Temporal is not there yet", error=str(error)[:200])
+            log.warning("Temporal is not there yet", error=describe_error(error))
             await asyncio.sleep(1)

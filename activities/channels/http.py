@@ -19,6 +19,8 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 
+from profiles.redaction import PLACEHOLDER, redact_text
+
 MAX_BODY_BYTES = 64 * 1024
 """Maximum number of bytes read of a response; providers are untrusted input (OWASP API10)."""
 
@@ -36,6 +38,9 @@ _ADDRESS_PATTERN = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+|\+?\d(?:[\s().-
 _SECONDS_PATTERN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 
 _MAX_DETAIL_LENGTH = 300
+
+_MAX_MATCHED_LENGTH = 2000
+"""Characters of a provider's message that are read: matching addresses costs quadratic time."""
 
 
 class NotConnected(Exception):
@@ -73,8 +78,10 @@ def sanitize_detail(words: str) -> str:
     Details of failures are stored in Temporal histories, which must not contain addresses, and in Postgres,
     which rejects NUL and lone surrogates. So unprintable characters become spaces.
     """
-    printable = "".join(letter if letter.isprintable() else " " for letter in words)
-    return _ADDRESS_PATTERN.sub("[address]", " ".join(printable.split()))[:_MAX_DETAIL_LENGTH]
+    cut = words if len(words) <= _MAX_MATCHED_LENGTH else words[:_MAX_MATCHED_LENGTH].rpartition(" ")[0]
+    printable = "".join(letter if letter.isprintable() else " " for letter in cut)
+    replaced = _ADDRESS_PATTERN.sub(PLACEHOLDER, " ".join(printable.split()))
+    return redact_text(replaced, _MAX_DETAIL_LENGTH)
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from activities.gate.send_gate import GateOutcome, GateRequest, SendGate
+from profiles.error_description import describe_error
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +117,7 @@ class GateBatcher:
             return [error] * len(batch)
         except Exception as error:
             # Decide each request alone, so that only the faulty ones fail.
-            log.warning("gate batch failed", cases=len(batch), error=repr(error)[:300])
+            log.warning("gate batch failed", cases=len(batch), error=describe_error(error))
             return [None] * len(batch)
 
     async def _decide_alone(self, waiting: _QueuedRequest) -> None:

@@ -22,7 +22,8 @@ from api.events.parsed import (
     whole_float_to_int,
 )
 from profiles.events import Source
-from profiles.identity.identifiers import IDENTIFIER_TYPES, contains_email_or_phone, normalize_identifier
+from profiles.identity.identifiers import IDENTIFIER_TYPES, normalize_identifier
+from profiles.redaction import contains_email_or_phone
 from profiles.state.event_records import IncomingEvent
 
 EVENT_TYPE_BY_CALL = {

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from profiles.db.database import Database, is_conflict
+from profiles.error_description import describe_error
 
 Result = TypeVar("Result")
 
@@ -101,7 +102,7 @@ async def with_outage_check(
     except Exception as error:
         if isinstance(error, Outage) or not is_outage(error):
             raise
-        outage = Outage(f"{type(error).__name__}: {error}"[:300])
+        outage = Outage(describe_error(error))
         outage.is_stale_connection = any(isinstance(cause, _STALE_ERRORS) for cause in _causes(error))
         raise outage from error
     finally:

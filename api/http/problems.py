@@ -11,9 +11,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.http.outage import Outage, is_outage
 from api.pages import page
+from profiles.error_description import describe_error, mark_logged
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +112,7 @@ def register_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(asyncpg.PostgresError, _handle_postgres_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(ClientDisconnect, _handle_client_disconnect)
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
@@ -133,12 +136,27 @@ async def _handle_problem(request: Request, error: Exception) -> Response:
     return _respond(request, cast(Problem, error))
 
 
+async def _handle_client_disconnect(request: Request, _: Exception) -> Response:
+    # No error: a page was closed, or a phone lost its network. The answer reaches no client.
+    log.debug("client_left", route=_route_of(request))
+    return Problem(400, "the connection was closed before the body was complete; send it again").to_response()
+
+
 async def _handle_outage(request: Request, error: Exception) -> Response:
-    log.warning("postgres_away", path=request.scope.get("path"), error=str(error))
+    log.warning("postgres_away", route=_route_of(request), error=_outage_text(error))
     detail = (
         "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds"
     )
     return _respond(request, Problem(503, detail, headers={"Retry-After": "2"}))
+
+
+def _route_of(request: Request) -> str:
+    """Return the route's pattern. The path itself holds identifiers of customers."""
+    return str(getattr(request.scope.get("route"), "path", "")) or "none"
+
+
+def _outage_text(error: Exception) -> str:
+    return str(error) if isinstance(error, Outage) else describe_error(error)
 
 
 async def _handle_postgres_error(request: Request, error: Exception) -> Response:
@@ -177,7 +195,8 @@ def _error_location(loc: Sequence[int | str]) -> str:
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
-    log.error("unexpected", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
+    log.error("unexpected", route=_route_of(request), error=type(error).__name__, exc_info=error)
+    mark_logged(error)
     return _respond(request, Problem(500, "this is a fault of Waypost's; its log has the details"))
 
 

@@ -18,7 +18,9 @@ from journeys.vocabulary.endings import RunEnding
 from journeys.vocabulary.inbox import Inbox
 from journeys.vocabulary.narrative import CurrentDetails, describe_event
 from journeys.vocabulary.sending import MessageSender
+from profiles.error_description import describe_error
 from profiles.events import END_RUN, Event, Item
+from profiles.redaction import redact_text
 
 
 class Execution:
@@ -47,7 +49,7 @@ class Execution:
         try:
             self._receive(name, workflow.payload_converter().from_payload(args[0].payload, dict))
         except Exception as error:
-            self._details.add_fault(name, repr(error))
+            self._details.add_fault(name, describe_error(error))
 
     def _receive(self, name: str, payload: dict[str, Any]) -> None:
         if name == END_RUN:
@@ -106,7 +108,7 @@ class Execution:
                 self._ending = RunEnding(story.result(), "the story was told to its end")
             except FailureError as error:
                 failure = error
-                self._ending = RunEnding("failed", str(error.cause or error)[:300])
+                self._ending = RunEnding("failed", redact_text(str(error.cause or error), 300))
         return await self._close(self._ending, failure)
 
     async def _close(self, ended: RunEnding, failure: FailureError | None) -> RunResult:

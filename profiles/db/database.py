@@ -43,6 +43,8 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             async_url(database_url),
             pool_size=pool_size,
+            # Errors and logs of SQLAlchemy without the values of statements.
+            hide_parameters=True,
             max_overflow=pool_size,
             pool_timeout=5,
             # The connection used last first: its plans and pages are still in the processor's caches.
@@ -87,7 +89,9 @@ class Database:
                 # A connection that is being lost also raises asyncpg's internal errors and the event loop's.
                 internal = isinstance(error, asyncpg.InternalClientError)
                 if internal or (_is_unusable(connection) and not isinstance(error, _CONNECTION_ERRORS)):
-                    raise ConnectionResetError(f"the connection to Postgres was lost: {error!r}") from error
+                    raise ConnectionResetError(
+                        f"the connection to Postgres was lost: {type(error).__name__}"
+                    ) from error
                 raise
             finally:
                 if not begun or _is_unusable(connection):

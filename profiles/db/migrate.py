@@ -31,7 +31,7 @@ class SchemaMismatch(RuntimeError):
 @asynccontextmanager
 async def open_transaction(database_url: str) -> AsyncIterator[AsyncConnection]:
     """Open a connection of its own, in a transaction; commit on a clean exit."""
-    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool, hide_parameters=True)
     try:
         async with engine.begin() as connection:
             yield connection

@@ -1,14 +1,12 @@
 """Identifier types and their strength, rules of identity, keys, normalization, and masking for display."""
 
 import hashlib
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
 
 from profiles.identity import normalization
 from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier, is_placeholder
@@ -42,14 +40,6 @@ _NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
     "email_sha256": lambda text, _: normalization.normalize_email_sha256(text),
 }
 """Type → its normalization. A type that is missing here is an opaque, case-sensitive id."""
-
-# Anchored at the @ (%40 in a URL), so that a long text costs linear time. lamp@2x.png is an image's name.
-_EMAIL_PATTERN = re.compile(r"[^@\s/](?:@|%40)(?!\dx\.)[^@\s/]+\.[^@\s/]")
-
-_PHONE_PATTERN = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
-
-_MIN_PHONE_DIGITS = 8
-"""Digits of a phone number with its country code. Fewer digits are an amount or a size."""
 
 _RANDOM_TOKEN_TYPES = ("push_token", "email_sha256")
 """Types with long random values: four characters of each end disclose nothing."""
@@ -245,16 +235,6 @@ def implied_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[s
     return tuple(("email_sha256", hashlib.sha256(each.encode()).hexdigest()) for each in addresses)
 
 
-def contains_email_or_phone(text: str) -> bool:
-    """Return whether a text contains an email address or an international phone number.
-
-    Such a text must not reach a Temporal history and must not be a key.
-    """
-    if _EMAIL_PATTERN.search(text):
-        return True
-    return any(sum(map(str.isdigit, match)) >= _MIN_PHONE_DIGITS for match in _PHONE_PATTERN.findall(text))
-
-
 def mask_identifier(kind: str, value: str) -> str:
     """Return a value without its middle: a…@example.com, +49…78, u…11."""
     if kind == "email":
@@ -272,21 +252,3 @@ def truncate_middle(text: str) -> str:
     """Return a text without its middle if it is longer than 44 characters."""
     half = _MAX_DISPLAY_LENGTH // 2
     return text if len(text) <= _MAX_DISPLAY_LENGTH else f"{text[:half]}…{text[-half:]}"
-
-
-def redact_addresses(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace every text with an address by None, also in nested values: for values in Temporal histories."""
-    return {name: redact_value(value) for name, value in values.items()}
-
-
-def redact_value(value: Any) -> Any:
-    """Return a value with None for each text in it that reads as an email address or a phone number."""
-    match value:
-        case str():
-            return None if contains_email_or_phone(value) else value
-        case dict():
-            return redact_addresses(value)
-        case list():
-            return [redact_value(element) for element in value]
-        case _:
-            return value

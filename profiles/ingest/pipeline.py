@@ -22,6 +22,7 @@ from profiles.commerce.orders import (
 from profiles.commerce.suppressions import flag_sent_before_late_purchase
 from profiles.consent import declarations, effective
 from profiles.db.database import Database
+from profiles.error_description import describe_error
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
 from profiles.ingest.event_store import (
@@ -102,7 +103,9 @@ class Ingest:
             if not _is_invalid_event(error):
                 raise
             if len(events) == 1:
-                log.warning("event could not be taken in", source=events[0].source, error=repr(error)[:300])
+                log.warning(
+                    "event could not be taken in", source=events[0].source, error=describe_error(error)
+                )
                 return [IngestResult(events[0].id, IngestStatus.REJECTED, detail=_describe_rejection(error))]
         else:
             # The quarantines that a transaction found apply once it is committed.

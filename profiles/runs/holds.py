@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
-from profiles.identity.identifiers import redact_value
+from profiles.redaction import redact_value
 
 MAX_HOLD_AGE = timedelta(days=90)
 """A case that was opened longer ago counts as closed."""

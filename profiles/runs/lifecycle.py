@@ -13,7 +13,7 @@ from profiles.db.database import Database
 from profiles.db.locks import SELECT_RUN_PROFILE, lock_profile_of_run
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
-from profiles.identity.identifiers import redact_addresses
+from profiles.redaction import redact_addresses, redact_text
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
@@ -177,8 +177,9 @@ async def request_run_end(database: Database, run_id: UUID, outcome: str, reason
     """Request the end of a live run, through the outbox. Returns False where it is not live.
 
     A stuck run is ended at once, because no signal reaches it: its undelivered rows are discarded, and its
-    key is free again.
+    key is free again. ``reason`` is stored in the run's history, without addresses.
     """
+    reason = redact_text(reason)
 
     async def work(connection: Any) -> bool:
         state = await _lock_run_state(connection, run_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from profiles.db.sql import new_id
 from profiles.events import END_RUN, Event, OrderEvent
-from profiles.identity.identifiers import contains_email_or_phone, redact_addresses, redact_value
+from profiles.redaction import contains_email_or_phone, redact_addresses, redact_value
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from profiles.db.sql import fetch_as, from_row
-from profiles.identity.identifiers import redact_addresses
+from profiles.redaction import redact_addresses
 from profiles.views.profile import text_trait
 
 PERSONAL_TRAITS = frozenset(

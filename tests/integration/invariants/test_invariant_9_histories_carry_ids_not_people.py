@@ -81,7 +81,21 @@ async def test_no_address_and_no_name_is_in_any_file_of_a_temporal_server(
         assert canary.lower().encode() not in written.lower()
 
 
-@pytest.mark.parametrize("value", ["ada@example.com", "+49 151 12345678", "x" * 201, "a\x07b"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "ada@example.com",
+            "+49 151 12345678",
+            "x" * 201,
+            "a\x07b",
+            "ada%2540example.com",
+            "ada＠example.com",
+        ),
+        *("%2B4915112345678", "004915112345678", "＋４９１５１１２３４５６７８", "tel:015112345678"),
+        *("YWRhQGV4YW1wbGUuY29t", "ada(at)example.com"),
+    ],
+)
 async def test_a_key_that_reads_as_a_person_is_refused_and_the_event_kept(
     database: Database, value: str
 ) -> None:
@@ -99,6 +113,8 @@ async def test_nobodys_address_reaches_the_outbox(facts: IngestHarness) -> None:
         "name": f"Lamp for {ADA}",
         "url": "https://x.org/?m=ada%40example.com",
         "brand": "call +49 151 12345678",
+        "coupon": "ada%2540example.com",
+        "category": "0049 151 12345678",
     }
     await facts.happens(
         "Product Added", IN_CART | named | {"email": ADA, "note": ADA}, traits={"email": ADA}, email=ADA

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -241,9 +241,12 @@ def _log_into(folder: Path) -> LogCallback:
 
 @asynccontextmanager
 async def installed(
-    folder: Path, *, processes: tuple[str, ...] = WAYPOST_PROCESSES
+    folder: Path,
+    *,
+    processes: tuple[str, ...] = WAYPOST_PROCESSES,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
-    """A fresh installation in a folder, stopped at the end."""
+    """A fresh installation in a folder, stopped at the end. ``environment``: more of its variables."""
     # Ports that another test's stack left in the environment are taken, or somebody else's by now.
     for name in ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT", "POSTGRES_PORT"):
         os.environ.pop(name, None)
@@ -253,7 +256,7 @@ async def installed(
         LocalStack(
             folder,
             processes=processes,
-            environment=provider_environment(mail, text),
+            environment=provider_environment(mail, text) | dict(environment or {}),
             log=_log_into(folder),
         ) as stack,
         Installation(stack, mail, text) as installation,
