@@ -1,6 +1,6 @@
 """Parsed events before the transaction, the ``event`` rows they become, and the result of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -34,6 +34,9 @@ class IngestResult:
     """Why it was rejected."""
 
 
+EventName = tuple[str, str]
+"""(source, id), by which a channel names an event."""
+
 _INSERT_EVENTS = """
 INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
   identifiers, properties, traits, context, verified, problems)
@@ -48,9 +51,29 @@ ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 """
 
 _SELECT_EXISTING_EVENTS = """
-SELECT e.source, e.id, e.event_id, e.content_hash FROM event e
+SELECT e.source, e.id, e.event_id, e.content_hash, e.verified FROM event e
 JOIN jsonb_to_recordset($1) AS k(source text, id text) ON e.source = k.source AND e.id = k.id
 """
+
+SUPERSEDED_MARK = "/superseded/"
+"""Between the id of a superseded event and its ``event_id``, which makes its (source, id) free."""
+
+# Of two transactions, the second waits here and then finds no row.
+_SUPERSEDE_EVENTS = f"""
+WITH replaced AS (
+  SELECT e.event_id, s.superseded_by FROM jsonb_to_recordset($1) AS s(event_id uuid, superseded_by uuid)
+  JOIN event e ON e.event_id = s.event_id WHERE NOT e.verified AND e.superseded_by IS NULL
+  ORDER BY e.source, e.id FOR UPDATE OF e)
+UPDATE event e SET superseded_by = r.superseded_by, id = e.id || '{SUPERSEDED_MARK}' || e.event_id,
+  problems = e.problems || jsonb_build_array(jsonb_build_object('journey', '', 'detail', $2::text))
+FROM replaced r WHERE e.event_id = r.event_id RETURNING e.event_id, e.superseded_by, e.type
+"""  # noqa: S608 - constant text
+
+_SUPERSEDED_PROBLEM = "a verified event of the same source and id took its place: it counts in no cart"
+
+SUPERSEDING_PROBLEM = "it took the place of an unverified event that had its source and id"
+
+_SELECT_OWNERS = "SELECT DISTINCT profile_id FROM event WHERE event_id = ANY($1) AND profile_id IS NOT NULL"
 
 _SELECT_MESSAGES = (
     "SELECT message_id, profile_id, run_id, channel, address FROM message WHERE message_id = ANY($1)"
@@ -79,23 +102,84 @@ def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered:
     return ParsedEvent(incoming, new_id(), incoming.content_hash(), event, asked, problems)
 
 
-def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[tuple[str, str], ParsedEvent]:
-    """Return the first event of each (source, id)."""
-    first: dict[tuple[str, str], ParsedEvent] = {}
+def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[EventName, ParsedEvent]:
+    """Return the first event of each (source, id); the first verified one, if one is."""
+    first: dict[EventName, ParsedEvent] = {}
     for p in prepared:
-        first.setdefault((p.incoming.source, p.incoming.id), p)
+        name = (p.incoming.source, p.incoming.id)
+        if p.incoming.verified > first.setdefault(name, p).incoming.verified:
+            first[name] = p
     return first
 
 
-async def insert_events(
-    connection: Any, events: Sequence[ParsedEvent], *, local: bool
-) -> dict[UUID, tuple[datetime, datetime]]:
-    """Insert the new events; return their ids → instant of arrival, and the transaction's now.
+@dataclass(slots=True)
+class InsertedEvents:
+    """What became of the events of one transaction."""
 
-    ``local``: the clock may be moved, so an event with a later time arrives at that time.
+    arrivals: dict[UUID, tuple[datetime, datetime]] = field(default_factory=dict)
+    """Id of a new event → instant of its arrival, and the transaction's now."""
+    existing: dict[EventName, Any] = field(default_factory=dict)
+    """(source, id) of an event that is not new → the stored event's row."""
+    superseded: dict[UUID, UUID] = field(default_factory=dict)
+    """Unverified event → the new event that took its place."""
+    superseded_types: set[str] = field(default_factory=set)
+
+    async def load_superseded_owners(self, connection: Any) -> list[UUID]:
+        """Return the profiles that the superseded events belong to now."""
+        if not self.superseded:
+            return []
+        return [row["profile_id"] for row in await connection.fetch(_SELECT_OWNERS, list(self.superseded))]
+
+
+async def insert_events(
+    connection: Any, first: Mapping[EventName, ParsedEvent], *, local: bool
+) -> InsertedEvents:
+    """Insert the events that are new. A verified one takes the place of an unverified one that is stored.
+
+    The unverified event is kept, under another id. ``local``: the clock may be moved, so an event with a
+    later time arrives at that time.
+    Locks held: the rows of the inserted and of the superseded events, each in order of (source, id).
     """
-    rows = await connection.fetch(_INSERT_EVENTS, encode_jsonb([_event_row(p) for p in events]), local)
-    return {row["event_id"]: (row["at"], row["now"]) for row in rows}
+    result = InsertedEvents()
+    missing = dict(first)
+    while missing:
+        rows = encode_jsonb([_event_row(p) for p in missing.values()])
+        for row in await connection.fetch(_INSERT_EVENTS, rows, local):
+            result.arrivals[row["event_id"]] = (row["at"], row["now"])
+        missing = {name: p for name, p in missing.items() if p.event_id not in result.arrivals}
+        if not missing:
+            break
+        names = encode_jsonb([{"source": source, "id": event_id} for source, event_id in missing])
+        existing = {
+            (row["source"], row["id"]): row for row in await connection.fetch(_SELECT_EXISTING_EVENTS, names)
+        }
+        result.existing |= existing
+        missing = {
+            name: p
+            for name, p in missing.items()
+            # One that is not found lost its name to a verified event between the two statements.
+            if name not in existing or (p.incoming.verified and not existing[name]["verified"])
+        }
+        await _supersede_events(connection, missing, existing, result)
+    return result
+
+
+async def _supersede_events(
+    connection: Any,
+    new_events: Mapping[EventName, ParsedEvent],
+    existing: Mapping[EventName, Any],
+    result: InsertedEvents,
+) -> None:
+    pairs = [
+        {"event_id": existing[name]["event_id"], "superseded_by": p.event_id}
+        for name, p in new_events.items()
+        if name in existing
+    ]
+    if not pairs:
+        return
+    rows = await connection.fetch(_SUPERSEDE_EVENTS, encode_jsonb(pairs), _SUPERSEDED_PROBLEM)
+    result.superseded |= {row["event_id"]: row["superseded_by"] for row in rows}
+    result.superseded_types.update(row["type"] for row in rows)
 
 
 def _event_row(p: ParsedEvent) -> dict[str, Any]:
@@ -120,21 +204,16 @@ def _event_row(p: ParsedEvent) -> dict[str, Any]:
     }
 
 
-async def to_results(
-    connection: Any,
-    prepared: Sequence[ParsedEvent],
-    first: dict[tuple[str, str], ParsedEvent],
-    inserted: dict[UUID, tuple[datetime, datetime]],
+def to_results(
+    prepared: Sequence[ParsedEvent], first: Mapping[EventName, ParsedEvent], inserted: InsertedEvents
 ) -> list[IngestResult]:
     """Return the result of each event in the order given: accepted, duplicate or conflict.
 
     A duplicate has the content of the stored event, a conflict has other content.
     """
-    known = {name: (p.event_id, p.content_hash) for name, p in first.items() if p.event_id in inserted}
-    missing = [{"source": s, "id": i} for s, i in first if (s, i) not in known]
-    if missing:
-        for row in await connection.fetch(_SELECT_EXISTING_EVENTS, encode_jsonb(missing)):
-            known[row["source"], row["id"]] = (row["event_id"], bytes(row["content_hash"]))
+    known = {
+        name: (row["event_id"], bytes(row["content_hash"])) for name, row in inserted.existing.items()
+    } | {name: (p.event_id, p.content_hash) for name, p in first.items() if p.event_id in inserted.arrivals}
     results = []
     for p in prepared:
         event_id, content = known[p.incoming.source, p.incoming.id]

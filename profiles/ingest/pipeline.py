@@ -25,8 +25,10 @@ from profiles.db.database import Database
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
 from profiles.ingest.event_store import (
+    SUPERSEDING_PROBLEM,
     IngestResult,
     IngestStatus,
+    InsertedEvents,
     ParsedEvent,
     deduplicate,
     insert_events,
@@ -36,6 +38,7 @@ from profiles.ingest.event_store import (
     to_results,
 )
 from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
+from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
@@ -121,32 +124,35 @@ class Ingest:
         if not prepared:
             return [], resolved
         first = deduplicate(prepared)
-        stamped = await insert_events(connection, list(first.values()), local=self._rules.local)
-        new_events = [p for p in prepared if p.event_id in stamped]
+        inserted = await insert_events(connection, first, local=self._rules.local)
+        new_events = [p for p in prepared if p.event_id in inserted.arrivals]
         if new_events:
-            now = next(iter(stamped.values()))[1]
+            now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
-            resolved = await self._apply_batch(connection, new_events, stamped, calendar)
-        return await to_results(connection, prepared, first, stamped), resolved
+            resolved = await self._apply_batch(connection, new_events, inserted, calendar)
+        return to_results(prepared, first, inserted), resolved
 
     async def _apply_batch(
         self,
         connection: Any,
         new_events: Sequence[ParsedEvent],
-        stamped: dict[UUID, tuple[datetime, datetime]],
+        inserted: InsertedEvents,
         calendar: StackClock,
     ) -> IdentityResolution:
         messages = await load_messages(connection, new_events)
         stored_events = []
         for p in new_events:
-            at, message = stamped[p.event_id][0], messages.get(message_id_from(p.incoming))
+            at, message = inserted.arrivals[p.event_id][0], messages.get(message_id_from(p.incoming))
             stored_events.append(StoredEvent(p.incoming, p.event_id, at, p.event, message))
         unnamed = await upsert_products(connection, stored_events)
         resolved = await resolve_identities(
-            connection, [self._to_event_identifiers(event) for event in stored_events]
+            connection,
+            [self._to_event_identifiers(event) for event in stored_events],
+            await inserted.load_superseded_owners(connection),
         )
         # A new statement after the locks sees what was committed while they were waited for.
-        batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for)
+        outdated = await inserted.load_superseded_owners(connection)
+        batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for, outdated)
         for event, parsed in zip(stored_events, new_events, strict=True):
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
@@ -158,7 +164,11 @@ class Ingest:
         for event in unnamed:
             problem = "a product without product_id and sku cannot be kept"
             batch.changes.add_problem(event.event_id, "", problem)
+        for event_id in inserted.superseded.values():
+            batch.changes.add_problem(event_id, "", SUPERSEDING_PROBLEM)
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
+        if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
+            await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})
         return resolved
 
     def _to_event_identifiers(self, event: StoredEvent) -> EventIdentifiers:
@@ -235,15 +245,19 @@ class EventBatch:
         events: Sequence[StoredEvent],
         resolved: IdentityResolution,
         rule_for: SuppressionRuleLookup,
+        outdated: Sequence[UUID] = (),
     ) -> "EventBatch":
-        """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses."""
-        profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values())}
+        """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses.
+
+        ``outdated``: profiles whose carts are computed anew, since one of their events was superseded.
+        """
+        profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values()), *outdated}
         events = await resolve_order_lines(connection, events, rule_for)
         batch = cls(events, resolved, await load_profile_states(connection, sorted(profile_ids)))
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
         }
-        if late := batch._find_late_profiles():
+        if late := list(dict.fromkeys([*batch._find_late_profiles(), *outdated])):
             batch.late_histories = await replay.load_history(connection, late)
         return batch
 

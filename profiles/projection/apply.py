@@ -49,11 +49,15 @@ _ENGAGED_STATUSES = ("opened", "clicked")
 
 
 def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> ApplyResult:
-    """Apply one event to a profile. Returns what routing needs."""
+    """Apply one event to a profile. Returns what routing needs. A superseded event changes no cart."""
     _apply_traits(person, stored)
     if stored.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
         person.advance_cart_position(stored.sort_key)
     declarations.record_consents_from_traits(person, stored, changes)
+    if stored.is_superseded:
+        if stored.incoming.type == "Order Completed" or isinstance(stored.event, CheckoutStarted):
+            _apply_checkout(person, stored)
+        return ApplyResult(None, ())
     match stored.incoming.type:
         case "Order Completed":
             own = own_cart_id(stored.incoming)

@@ -44,7 +44,8 @@ WITH marked AS (
   RETURNING event_id, seq)
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
   e.problems::text AS problems
-FROM marked m JOIN event e USING (event_id) WHERE NOT (m.event_id = ANY($2)) ORDER BY m.seq
+FROM marked m JOIN event e USING (event_id)
+WHERE NOT (m.event_id = ANY($2)) AND e.superseded_by IS NULL ORDER BY m.seq
 """  # noqa: S608 - constant names
 
 _DISCARD_OUTBOX_ROWS = """

@@ -101,6 +101,8 @@ class StoredEvent:
     """The id of its cart when it was ingested; None for an event that is being ingested."""
     has_foreign_cart_id: bool = False
     """Whether that id was generated from an event that is not, or no longer, one of this profile."""
+    is_superseded: bool = False
+    """Whether a verified event took its place. What it says of a cart then no longer counts."""
     order_lines: tuple[OrderLine, ...] | None = None
     """The lines of an order, with the policy and the catalog applied; None: not yet computed."""
 

@@ -33,6 +33,7 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
   (SELECT jsonb_agg(jsonb_build_array(e.properties, e.verified)) FROM event e
     WHERE e.profile_id = p.profile_id AND e.type IN ('Order Refunded', 'Order Cancelled')
+      AND e.superseded_by IS NULL
   )::text AS undone_orders
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
