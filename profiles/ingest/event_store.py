@@ -10,6 +10,7 @@ from uuid import UUID
 from profiles.db.sql import encode_jsonb, fetch_as, new_id
 from profiles.events import Event
 from profiles.runs.routing import Route, RouteMatches, match_routes
+from profiles.state.bounds import MAX_PROBLEMS, bound_event
 from profiles.state.event_records import IncomingEvent, MessageRef, parse_event
 
 
@@ -85,6 +86,9 @@ class ParsedEvent:
     """An event after parsing and routing, before the transaction."""
 
     incoming: IncomingEvent
+    """As the channel sent it; stored."""
+    bounded: IncomingEvent
+    """Within ``profiles.state.bounds``; applied."""
     event_id: UUID
     content_hash: bytes
     event: Event | None
@@ -94,12 +98,15 @@ class ParsedEvent:
 
 def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered: bool) -> ParsedEvent:
     """Parse an event and match it with journeys. What a journey's code raises is a problem of the event."""
-    event, fault = parse_event(incoming.type, incoming.properties)
+    bounded, faults = bound_event(incoming)
+    event, fault = parse_event(incoming.type, bounded.properties)
     asked = match_routes(event, routes, filtered=filtered) if event is not None else RouteMatches()
-    problems = [*incoming.problems, *asked.problems]
+    # The API has found the same faults, to tell them in its answer.
+    problems = [*incoming.problems, *(each for each in faults if each not in incoming.problems)]
+    problems += asked.problems
     if fault:
         problems.append({"journey": "", "detail": fault})
-    return ParsedEvent(incoming, new_id(), incoming.content_hash(), event, asked, problems)
+    return ParsedEvent(incoming, bounded, new_id(), incoming.content_hash(), event, asked, problems)
 
 
 def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[EventName, ParsedEvent]:
@@ -200,7 +207,7 @@ def _event_row(p: ParsedEvent) -> dict[str, Any]:
         "traits": incoming.traits,
         "context": incoming.context,
         "verified": incoming.verified,
-        "problems": p.problems,
+        "problems": p.problems[:MAX_PROBLEMS],
     }
 
 

@@ -143,7 +143,7 @@ class Ingest:
         stored_events = []
         for p in new_events:
             at, message = inserted.arrivals[p.event_id][0], messages.get(message_id_from(p.incoming))
-            stored_events.append(StoredEvent(p.incoming, p.event_id, at, p.event, message))
+            stored_events.append(StoredEvent(p.bounded, p.event_id, at, p.event, message))
         unnamed = await upsert_products(connection, stored_events)
         resolved = await resolve_identities(
             connection,
@@ -249,7 +249,7 @@ class EventBatch:
     ) -> "EventBatch":
         """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses.
 
-        ``outdated``: profiles whose carts are computed anew, since one of their events was superseded.
+        ``outdated``: profiles with a superseded event. Their carts are computed anew.
         """
         profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values()), *outdated}
         events = await resolve_order_lines(connection, events, rule_for)

@@ -15,6 +15,7 @@ from profiles.merging.rekey import MergedProfiles, PreMergeState, rekey_runs
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES
+from profiles.state.bounds import bound_event
 from profiles.state.cart import parse_lines
 from profiles.state.event_records import StoredEvent, incoming_from_row
 from profiles.state.profile_state import ProfileState, load_profile_states
@@ -119,7 +120,7 @@ async def reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) ->
         await connection.execute(statement, sorted(persons))
     unit_of_work = UnitOfWork()
     for row in rows:
-        refund = StoredEvent(incoming_from_row(row), row["event_id"], row["at"], None)
+        refund = StoredEvent(bound_event(incoming_from_row(row))[0], row["event_id"], row["at"], None)
         apply_refund(persons[row["profile_id"]], refund, unit_of_work)
     if unit_of_work.returns:
         await connection.execute(APPLY_RETURNS, encode_jsonb(unit_of_work.returns))

@@ -11,6 +11,7 @@ import orjson
 from profiles.commerce.orders import apply_shared_purchase, restore_order_lines
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.projection.computed import load_last_seen
+from profiles.state.bounds import bound_event
 from profiles.state.cart import generated_cart_id, is_generated_cart_id
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import ProfileState
@@ -84,7 +85,7 @@ async def load_lapsed_orders(connection: Any, profile_ids: Sequence[UUID]) -> di
 
 
 def _to_stored_event(row: Any) -> StoredEvent:
-    incoming = incoming_from_row(row)
+    incoming, _ = bound_event(incoming_from_row(row))
     properties = incoming.properties
     bought = None if row["bought"] is None else restore_order_lines(properties, orjson.loads(row["bought"]))
     event = parse_event(row["type"], properties)[0]

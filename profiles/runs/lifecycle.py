@@ -15,6 +15,7 @@ from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
 from profiles.identity.identifiers import redact_addresses
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
+from profiles.state.bounds import bound_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import load_profile_states
@@ -126,7 +127,7 @@ async def _reroute(
     person = (await load_profile_states(connection, [profile_id]))[profile_id]
     changes = UnitOfWork()
     for row in rows:
-        incoming = incoming_from_row(row)
+        incoming, _ = bound_event(incoming_from_row(row))
         event, _ = parse_event(incoming.type, incoming.properties)
         if event is None:
             continue

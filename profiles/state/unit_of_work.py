@@ -10,6 +10,7 @@ from uuid import UUID
 
 from profiles.db import sql
 from profiles.db.sql import encode_jsonb
+from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
@@ -139,7 +140,7 @@ fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.a
     AND (u.item IS NULL
       OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)),
 given_back AS (SELECT event_id, line, max(at) AS at, sum(CASE WHEN item IS NULL THEN there
-      ELSE times + LEAST(there, GREATEST(0, quantity - before)) END)::int AS quantity
+      ELSE times + LEAST(there, GREATEST(0, quantity - before)) END) AS quantity
   FROM fitting GROUP BY event_id, line),
 returned AS (UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
   WHERE p.event_id = r.event_id AND p.line = r.line
@@ -156,7 +157,8 @@ class UnitOfWork:
     inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     """Table → new rows; for purchase, suppression, consent and outbox."""
     new_runs: list[Row] = field(default_factory=list)
-    carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
+    carts: dict[tuple[UUID, str], CartState] = field(default_factory=dict)
+    """(profile, cart id) → the cart. Its rows are made when all events are applied."""
     events: dict[UUID, Row] = field(default_factory=dict)
     message_updates: list[Row] = field(default_factory=list)
     returns: list[Row] = field(default_factory=list)
@@ -167,14 +169,8 @@ class UnitOfWork:
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
 
     def save_cart(self, person: ProfileState, cart: CartState) -> None:
-        """Add the current state of a cart."""
-        self.carts[person.profile_id, cart.cart_id] = {
-            "profile_id": person.profile_id,
-            "cart_id": cart.cart_id,
-            "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
-            "updated_at": cart.updated_at,
-            "closed_at": cart.closed_at,
-        }
+        """Add a cart, to be written as it is in the end."""
+        self.carts[person.profile_id, cart.cart_id] = cart
 
     def leave_audiences(self, person: ProfileState, reason: str) -> None:
         """Add the removal of a profile from all its ad audiences."""
@@ -200,8 +196,9 @@ class UnitOfWork:
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be processed, for which journey."""
-        if (row := self.events.get(event_id)) is not None:
-            row["problems"].append({"journey": journey, "detail": detail})
+        row = self.events.get(event_id)
+        if row is not None and len(row["problems"]) < MAX_PROBLEMS:
+            row["problems"].append({"journey": journey, "detail": detail[:MAX_PROBLEM_LENGTH]})
 
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows, without runs of which another profile's live run has the key.
@@ -229,7 +226,7 @@ class UnitOfWork:
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
-            (UPSERT_CARTS, list(self.carts.values())),
+            (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
             (UPDATE_MESSAGES, self._highest_messages()),
             (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
             (MARK_AUDIENCE_LEAVING, _as_rows(("member_id", "reason"), self.audience_removals)),
@@ -274,6 +271,16 @@ class UnitOfWork:
 
 def _as_rows(names: tuple[str, str], values: Mapping[UUID, object]) -> list[Row]:
     return [dict(zip(names, pair, strict=True)) for pair in values.items()]
+
+
+def _cart_row(profile_id: UUID, cart: CartState) -> Row:
+    return {
+        "profile_id": profile_id,
+        "cart_id": cart.cart_id,
+        "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
+        "updated_at": cart.updated_at,
+        "closed_at": cart.closed_at,
+    }
 
 
 def _profile_row(person: ProfileState) -> Row:
