@@ -31,6 +31,9 @@ MICROSECOND = timedelta(microseconds=1)
 MAX_IDENTIFIER_LENGTH = 320
 """Characters of the longest valid email address. Only a push token may be longer."""
 
+MAX_IDENTIFIER_BYTES = 4 * MAX_IDENTIFIER_LENGTH
+"""Bytes of a value of any type in UTF-8. Together with a topic of consent it fits into one index entry."""
+
 MAX_LENGTH_BY_TYPE = {
     kind: 1024 if kind == "push_token" else MAX_IDENTIFIER_LENGTH for kind in IDENTIFIER_TYPES
 }
@@ -43,8 +46,14 @@ _NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
 }
 """Type → its normalization. A type that is missing here is an opaque, case-sensitive id."""
 
-# Anchored at the @ (%40 in a URL), so that a long text costs linear time. lamp@2x.png is an image's name.
-_EMAIL_PATTERN = re.compile(r"[^@\s/](?:@|%40)(?!\dx\.)[^@\s/]+\.[^@\s/]")
+# Anchored at the @, which a domain cannot hold, so that a long text costs linear time.
+_EMAIL_PATTERN = re.compile(r"[^@\s/]@(?!\dx\.)[^@\s/]+\.[^@\s/]")
+
+_EMAIL_PART = re.compile(r"[^@\s/]+")
+"""A part of a text that an address cannot extend beyond; an @ may stand before and after it."""
+
+_RETINA_IMAGE = re.compile(r"\dx\.")
+"""lamp@2x.png is an image's name."""
 
 _PHONE_PATTERN = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
 
@@ -199,6 +208,8 @@ def normalize_identifier(kind: str, value: object, *, region: str | None = None)
 
 
 def _check_length(kind: str, text: str) -> str:
+    if not text.isascii() and (size := len(text.encode(errors="replace"))) > MAX_IDENTIFIER_BYTES:
+        raise InvalidIdentifier(f"{kind} has {size} bytes; at most {MAX_IDENTIFIER_BYTES}")
     if len(text) > MAX_LENGTH_BY_TYPE[kind]:
         raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
     return text
@@ -250,9 +261,28 @@ def contains_email_or_phone(text: str) -> bool:
 
     Such a text must not reach a Temporal history and must not be a key.
     """
-    if _EMAIL_PATTERN.search(text):
+    if _EMAIL_PATTERN.search(text) or _contains_encoded_email(text):
         return True
     return any(sum(map(str.isdigit, match)) >= _MIN_PHONE_DIGITS for match in _PHONE_PATTERN.findall(text))
+
+
+def _contains_encoded_email(text: str) -> bool:
+    """Return whether a text has a %40 (the @ of a URL) in the place of an @. Linear in its length.
+
+    A regular expression would read the rest of the text once for each %40.
+    """
+    end = last_stop = 0
+    at = text.find("%40", 1)
+    while at != -1:
+        domain = at + 3
+        if domain >= end and (part := _EMAIL_PART.match(text, domain)):
+            end = part.end()
+            # The last full stop that a character follows: every domain that begins before it has one.
+            last_stop = text.rfind(".", domain, end - 1)
+        if domain < last_stop and _EMAIL_PART.match(text[at - 1]) and not _RETINA_IMAGE.match(text, domain):
+            return True
+        at = text.find("%40", at + 1)
+    return False
 
 
 def mask_identifier(kind: str, value: str) -> str:

@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import structlog
+
+from profiles.db.savepoints import execute_for_each
 from profiles.db.sql import encode_jsonb, fetch_as, new_id
 from profiles.events import Event
 from profiles.runs.routing import Route, RouteMatches, match_routes
@@ -23,6 +26,13 @@ class IngestStatus(StrEnum):
     REJECTED = "rejected"
 
 
+NOT_STORED = "not_stored"
+"""Code of an event that cannot be stored."""
+
+TOO_MANY_REFUSED = "too_many_refused"
+"""Code of an unverified event that was not tried, since too many of its request could not be stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class IngestResult:
     """The outcome for one event. Results keep the order of the request."""
@@ -33,10 +43,14 @@ class IngestResult:
     """Waypost's own id of the stored event."""
     detail: str = ""
     """Why it was rejected."""
+    code: str = NOT_STORED
+    """Of a rejection."""
 
 
 EventName = tuple[str, str]
 """(source, id), by which a channel names an event."""
+
+log = structlog.get_logger(__name__)
 
 _INSERT_EVENTS = """
 INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
@@ -50,6 +64,8 @@ FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text,
 ORDER BY source, id
 ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 """
+
+_SELECT_INSERTED_EVENTS = "SELECT event_id, at, now() AS now FROM event WHERE event_id = ANY($1)"
 
 _SELECT_EXISTING_EVENTS = """
 SELECT e.source, e.id, e.event_id, e.content_hash, e.verified FROM event e
@@ -129,6 +145,8 @@ class InsertedEvents:
     """(source, id) of an event that is not new → the stored event's row."""
     superseded: dict[UUID, UUID] = field(default_factory=dict)
     """Unverified event → the new event that took its place."""
+    refused: dict[UUID, str] = field(default_factory=dict)
+    """Event that cannot be stored → Postgres's error."""
     superseded_types: set[str] = field(default_factory=set)
 
     async def load_superseded_owners(self, connection: Any) -> list[UUID]:
@@ -139,21 +157,28 @@ class InsertedEvents:
 
 
 async def insert_events(
-    connection: Any, first: Mapping[EventName, ParsedEvent], *, local: bool
+    connection: Any, first: Mapping[EventName, ParsedEvent], *, local: bool, one_by_one: bool = False
 ) -> InsertedEvents:
     """Insert the events that are new. A verified one takes the place of an unverified one that is stored.
 
     The unverified event is kept, under another id. ``local``: the clock may be moved, so an event with a
-    later time arrives at that time.
+    later time arrives at that time. ``one_by_one``: events that cannot be stored are left out and listed.
     Locks held: the rows of the inserted and of the superseded events, each in order of (source, id).
     """
     result = InsertedEvents()
     missing = dict(first)
     while missing:
-        rows = encode_jsonb([_event_row(p) for p in missing.values()])
-        for row in await connection.fetch(_INSERT_EVENTS, rows, local):
-            result.arrivals[row["event_id"]] = (row["at"], row["now"])
-        missing = {name: p for name, p in missing.items() if p.event_id not in result.arrivals}
+        rows = [_event_row(p) for p in missing.values()]
+        if one_by_one:
+            inserted = await _insert_one_by_one(connection, rows, local, result)
+        else:
+            inserted = await connection.fetch(_INSERT_EVENTS, encode_jsonb(rows), local)
+        result.arrivals |= {row["event_id"]: (row["at"], row["now"]) for row in inserted}
+        missing = {
+            name: p
+            for name, p in missing.items()
+            if p.event_id not in result.arrivals and p.event_id not in result.refused
+        }
         if not missing:
             break
         names = encode_jsonb([{"source": source, "id": event_id} for source, event_id in missing])
@@ -169,6 +194,16 @@ async def insert_events(
         }
         await _supersede_events(connection, missing, existing, result)
     return result
+
+
+async def _insert_one_by_one(
+    connection: Any, rows: Sequence[dict[str, Any]], local: bool, result: InsertedEvents
+) -> Any:
+    in_order = sorted(rows, key=lambda row: (row["source"], row["id"]))
+    statement = _INSERT_EVENTS.replace("$2", str(local)).partition(" RETURNING")[0]
+    errors = await execute_for_each(connection, statement, in_order)
+    result.refused |= {in_order[position]["event_id"]: error for position, error in errors.items()}
+    return await connection.fetch(_SELECT_INSERTED_EVENTS, [row["event_id"] for row in rows])
 
 
 async def _supersede_events(
@@ -223,11 +258,20 @@ def to_results(
     } | {name: (p.event_id, p.content_hash) for name, p in first.items() if p.event_id in inserted.arrivals}
     results = []
     for p in prepared:
+        if error := inserted.refused.get(first[p.incoming.source, p.incoming.id].event_id):
+            results.append(rejected(p.incoming, f"Postgres cannot store this event: {error}"))
+            continue
         event_id, content = known[p.incoming.source, p.incoming.id]
         status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
         status = IngestStatus.ACCEPTED if event_id == p.event_id else status
         results.append(IngestResult(p.incoming.id, status, event_id))
     return results
+
+
+def rejected(incoming: IncomingEvent, detail: str, code: str = NOT_STORED) -> IngestResult:
+    """Return the result of an event that is not stored."""
+    log.warning("event could not be taken in", source=incoming.source, code=code, error=detail[:300])
+    return IngestResult(incoming.id, IngestStatus.REJECTED, detail=detail[:300], code=code)
 
 
 async def load_messages(connection: Any, new_events: Sequence[ParsedEvent]) -> dict[UUID | None, MessageRef]:

@@ -1,7 +1,7 @@
 """The rows that one transaction writes: collected first, then written together in very few statements."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db import sql
+from profiles.db.savepoints import execute_for_each, savepoint
 from profiles.db.sql import encode_jsonb
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.profile_state import CartState, ProfileState
@@ -167,6 +168,8 @@ class UnitOfWork:
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+    one_by_one: bool = False
+    """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
     def save_cart(self, person: ProfileState, cart: CartState) -> None:
         """Add a cart, to be written as it is in the end."""
@@ -206,7 +209,10 @@ class UnitOfWork:
         First the runs, since their keys may be taken; then all other tables in one statement; then the
         returns, which must see the rows of that statement. Locks held: the profiles', by the caller.
         """
-        await self._write_runs(connection)
+        if self.one_by_one:
+            await self._write_one_by_one(connection, persons)
+            return
+        await self._write_runs(connection, self.new_runs)
         parts: list[str] = []
         arguments: list[Any] = []
         for statement, rows in self._statements(persons):
@@ -257,16 +263,43 @@ class UnitOfWork:
             for message, rank in highest.items()
         ]
 
-    async def _write_runs(self, connection: Any) -> None:
-        if not self.new_runs:
+    async def _write_runs(self, connection: Any, new_runs: Sequence[Row]) -> None:
+        if not new_runs:
             return
-        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
+        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(new_runs))}
+        for run in new_runs:
+            if run["run_id"] not in started:
+                self._drop_run(run, f"key {run['key']!r} already has a live run of another profile")
+
+    def _drop_run(self, run: Row, reason: str) -> None:
+        self.add_problem(run["entry_event"], run["journey"], reason)
+        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run["run_id"]]
+        self.signal_counts.pop(run["run_id"], None)
+
+    async def _write_one_by_one(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
+        """Write all rows but those that Postgres refuses. What bars messages is written first."""
         for run in self.new_runs:
-            if (run_id := run["run_id"]) not in started:
-                detail = f"key {run['key']!r} already has a live run of another profile"
-                self.add_problem(run["entry_event"], run["journey"], detail)
-                self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run_id]
-                self.signal_counts.pop(run_id, None)
+            async with savepoint(connection, lambda error, run=run: self._drop_run(run, repr(error))):  # type: ignore[misc]
+                await self._write_runs(connection, [run])
+        statements = self._statements(persons)
+        *others, events = statements
+        first = (INSERT_BY_TABLE["suppression"], INSERT_BY_TABLE["consent"])
+        for statement, rows in sorted(others, key=lambda each: each[0] not in first):
+            await self._execute_for_each(connection, statement, rows)
+        await self._execute_for_each(connection, APPLY_RETURNS, self.returns)
+        await self._execute_for_each(connection, *events)
+        await connection.execute(sql.NOTIFY_OUTBOX)
+
+    async def _execute_for_each(self, connection: Any, statement: str, rows: Sequence[Row]) -> None:
+        for position, error in (await execute_for_each(connection, statement, rows)).items():
+            row, table = rows[position], statement.split()[2]
+            event_id = row.get("event_id")
+            concerned = [event_id] if event_id is not None else self._events_of(row.get("profile_id"))
+            for each in concerned:
+                self.add_problem(each, "", f"a row of {table} could not be stored and was left out: {error}")
+
+    def _events_of(self, profile_id: UUID | None) -> list[UUID]:
+        return [event_id for event_id, row in self.events.items() if row["profile_id"] == profile_id]
 
 
 def _as_rows(names: tuple[str, str], values: Mapping[UUID, object]) -> list[Row]:
