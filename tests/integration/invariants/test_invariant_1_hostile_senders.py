@@ -1,14 +1,22 @@
 """Invariant 1 among liars: what an unverified sender says never stands in the way of a verified purchase."""
 
 import asyncio
+import itertools
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from profiles.db.database import Database
 from profiles.ingest import event_store
 from profiles.ingest.event_store import IngestStatus
 from profiles.state.event_records import IncomingEvent
 from tests.support.environments.gate import GateHarness, PausedCommitDatabase, shopper
+from tests.support.environments.ingest import CARTS, PEOPLE, IngestHarness
+from tests.support.generators.hostile_events import hostile_events
+from tests.support.proof_size import FULL, size
 
 TILL = {"source": "pos/berlin-3", "event_id": "till-3-000872"}
 
@@ -108,3 +116,69 @@ async def test_invariant_1_of_one_batch_the_verified_event_has_the_id(
     expected = [IngestStatus.CONFLICT, IngestStatus.ACCEPTED]
     assert [answer.status for answer in answers] == (expected if strangers_first else expected[::-1])
     assert await gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp")) == ()
+
+
+KINDS = ("email", "phone", "loyalty_id", "anonymous_id", "push_token")
+
+EXAMPLES = itertools.count()
+
+
+def customer(number: int) -> dict[str, str]:
+    """All identifiers of one customer."""
+    token = "".join(sha256(f"{number} {part}".encode()).hexdigest() for part in range(15))
+    return {
+        **shopper(number),
+        "loyalty_id": f"L-{number}",
+        "anonymous_id": f"a-{number}",
+        "push_token": token,
+    }
+
+
+def as_of(event: IncomingEvent, named: dict[str, str], till: str) -> IncomingEvent:
+    """The event, about one customer and with a source that only one example has."""
+    pairs = tuple((kind, named[kind]) for kind, _ in event.identifiers)
+    return replace(event, identifiers=pairs, source=till)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(7200 if FULL else 300)
+@settings(
+    max_examples=size(100, 2000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(came_before=st.lists(st.lists(hostile_events(KINDS), min_size=1, max_size=5), max_size=4))
+async def test_invariant_1_whatever_a_stranger_sent_before_a_purchase_and_an_opt_out_are_stored(
+    database: Database, came_before: list[list[IncomingEvent]]
+) -> None:
+    """The verified events name all of the customer, so that whatever the stranger began is joined by them."""
+    facts, number = IngestHarness(database, CARTS, PEOPLE), next(EXAMPLES)
+    named, till = customer(number), f"pos/{number}"
+    for batch in came_before:
+        answers = await facts.ingest([as_of(event, named, till) for event in batch])
+        assert all(answer.status is not IngestStatus.REJECTED for answer in answers)
+    order = facts.event(
+        "Order Completed",
+        {"order_id": "r-872", "products": [{"product_id": "lamp", "sku": "lamp-red", "price": 39.0}]},
+        event_id="till-1",
+        channel="store",
+        **named,
+    )
+    word = {"channel": "email", "topic": "marketing", "state": "withdrawn", "source": "desk"}
+    opt_out = facts.event("Consent Changed", word, event_id="till-2", channel="store", **named)
+    verified = [replace(event, source=till) for event in (order, opt_out)]
+    results = [(await facts.ingest([event]))[0] for event in verified]
+
+    assert [result.status for result in results] == [IngestStatus.ACCEPTED] * 2
+    owner = await facts.who("email", named["email"])
+    suppressed = "SELECT item FROM suppression WHERE profile_id = $1 AND event_id = $2 AND lifted_at IS NULL"
+    assert await facts.values(suppressed, owner, results[0].event_id) == ["lamp"]
+    assert await facts.values("SELECT item FROM purchase WHERE event_id = $1", results[0].event_id) == [
+        "lamp"
+    ]
+    state = (
+        "SELECT state FROM consent_state WHERE profile_id = $1 AND channel = 'email' AND topic = 'marketing'"
+    )
+    assert await facts.values(state, owner) == ["withdrawn"]
+    left_out = "SELECT problems::text FROM event WHERE problems::text ~ 'could not be (stored|applied)'"
+    assert await facts.values(left_out) == []
