@@ -204,7 +204,21 @@ def _bound_fields(
     problems: list[Problem] | None,
 ) -> Any:
     """Return the fields within bounds; the same object where nothing has to change."""
-    faulty = [name for name, value in fields.items() if name in bounds and bounds[name].fault(value)]
+    faulty: list[str] = []
+    for name, value in fields.items():
+        bound = bounds.get(name)
+        if bound is None:
+            continue
+        kind = type(value)
+        # The usual cases first, since every event passes here.
+        if kind is str and type(bound) is TextBound:
+            if len(value) > bound.length:
+                faulty.append(name)
+        elif (kind is float or kind is int) and type(bound) is NumberBound:
+            if not bound.low <= value <= bound.high:
+                faulty.append(name)
+        elif bound.fault(value):
+            faulty.append(name)
     if not faulty:
         return fields
     bounded = dict(fields)
