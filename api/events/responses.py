@@ -59,7 +59,7 @@ def to_response(
         if counter is not None:
             counter.labels(result["status"]).inc()
     if single and results and results[0]["status"] == IngestStatus.REJECTED:
-        raise Rejection("not_stored", results[0]["detail"]).to_problem()
+        raise Rejection(results[0]["code"], results[0]["detail"]).to_problem()
     return Response(orjson.dumps({"success": True, "results": results}), media_type="application/json")
 
 
@@ -72,6 +72,6 @@ def _to_event_result(
     outcome = next(outcomes)
     result: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status.value}
     if outcome.status is IngestStatus.REJECTED:
-        return result | {"code": "not_stored", "detail": outcome.detail, "pointer": ""}
+        return result | {"code": outcome.code, "detail": outcome.detail, "pointer": ""}
     problems: Sequence[EventWarning] = item.problems
     return result | {"problems": list(problems)} if problems else result

@@ -27,6 +27,8 @@ from api.http.bodies import (
 from api.http.json_body import ParsedBody, parse_json_body, repair_json
 from api.http.keys import ApiKey, Role, key_from_header
 from api.http.problems import Problem, overloaded, unprocessable
+from profiles.db.sql import new_id
+from profiles.state.bounds import bound_event
 from profiles.state.event_records import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
@@ -126,7 +128,12 @@ async def _ingest_items(
     if is_single and isinstance(parsed_items[0], Rejection):
         app_state.metrics.events.labels("rejected").inc()
         raise parsed_items[0].to_problem()
-    events = [parsed_item for parsed_item in parsed_items if isinstance(parsed_item, IncomingEvent)]
+    request_id = new_id().hex
+    events = [
+        replace(parsed_item, request=request_id)
+        for parsed_item in parsed_items
+        if isinstance(parsed_item, IncomingEvent)
+    ]
     try:
         with app_state.metrics.ingest_seconds.time():
             stored = await app_state.batcher.submit(events)
@@ -155,8 +162,10 @@ def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> 
         )
         return Rejection("too_large", detail, "", _readable_event_id(item), status=413)
     event = read(item)
-    if warnings and isinstance(event, IncomingEvent):
-        return replace(event, problems=(*event.problems, *warnings))
+    if isinstance(event, IncomingEvent):
+        _, beyond = bound_event(event)
+        if warnings or beyond:
+            return replace(event, problems=(*event.problems, *warnings, *beyond))
     return event
 
 

@@ -184,6 +184,34 @@ def entries_for(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> lis
     ]
 
 
+class CatalogIndex:
+    """The entries of many lines, looked up by product and unit, so that a long order costs linear time."""
+
+    def __init__(self, shelf: Iterable[CatalogEntry]) -> None:
+        self._by_item: dict[str, list[CatalogEntry]] = {}
+        self._by_sku: dict[str, list[CatalogEntry]] = {}
+        self._by_pair: dict[tuple[str, str], list[CatalogEntry]] = {}
+        for row in shelf:
+            self._by_item.setdefault(row.item, []).append(row)
+            self._by_sku.setdefault(row.sku, []).append(row)
+            self._by_pair.setdefault((row.item, row.sku), []).append(row)
+
+    def entries_for(self, key: str, sku: str | None) -> list[CatalogEntry]:
+        """Return ``entries_for`` of all entries."""
+        found = list(self._by_item.get(sku, ())) if sku else []
+        if sku:
+            found += [*self._by_pair.get((key, ""), ()), *self._by_pair.get((key, sku), ())]
+        else:
+            found += self._by_item.get(key, ())
+        if sku and key == sku:
+            found += self._by_sku.get(sku, ())
+        return entries_for(sorted(set(found), key=lambda row: (row.item, row.sku)), key, sku)
+
+    def product_for_sku(self, sku: str) -> str | None:
+        """Return ``product_for_sku`` of all entries."""
+        return product_for_sku(self._by_sku.get(sku, ()), sku)
+
+
 def sold_out(shelf: Sequence[CatalogEntry], lines: Iterable[tuple[str, str | None]]) -> frozenset[str]:
     """Return the keys of which no line can be bought: the stock of each is known, and there is none."""
     stock: dict[str, list[bool]] = {}

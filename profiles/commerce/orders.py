@@ -9,10 +9,8 @@ import orjson
 
 from profiles.commerce.catalog import (
     CATALOG_SQL,
-    CatalogEntry,
+    CatalogIndex,
     catalog_keys,
-    entries_for,
-    product_for_sku,
     to_entries,
 )
 from profiles.events import Item
@@ -120,7 +118,8 @@ async def resolve_order_lines(
     if not any(items.values()):
         return list(events)
     names = catalog_keys((item.key, item.sku) for of_order in items.values() for item in of_order)
-    shelf = to_entries(map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names)))
+    rows = map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names))
+    shelf = CatalogIndex(to_entries(rows))
 
     def resolved(stored: StoredEvent) -> StoredEvent:
         time, ordered = stored.incoming.time, items[stored.event_id]
@@ -162,6 +161,39 @@ def is_same_item(bought: OrderLine, line: Item) -> bool:
     if bought.scope == VARIANT_SCOPE and bought.item.sku and line.sku:
         return bought.item.sku == line.sku
     return covers(bought.item, line)
+
+
+class BoughtItems:
+    """The items of an order, in which a cart's line is looked up by ``is_same_item`` in constant time."""
+
+    def __init__(self, bought: Sequence[OrderLine]) -> None:
+        variants = [each.item for each in bought if each.scope == VARIANT_SCOPE and each.item.sku]
+        others = [each.item for each in bought if not (each.scope == VARIANT_SCOPE and each.item.sku)]
+        self._variants = {item.sku for item in variants}
+        self._others, self._all = _ItemKeys(others), _ItemKeys([*others, *variants])
+
+    def __contains__(self, line: Item) -> bool:
+        # Of two variants that both have a unit, the unit decides.
+        if line.sku:
+            return line.sku in self._variants or line in self._others
+        return line in self._all
+
+
+class _ItemKeys:
+    """The keys of bought items, by which ``covers`` is looked up."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._products = {item.product_id for item in items if item.product_id}
+        self._keys = {key for item in items for key in (item.key, item.sku) if key}
+        self._keys_without_product = {
+            key for item in items if not item.product_id for key in (item.key, item.sku) if key
+        }
+
+    def __contains__(self, line: Item) -> bool:
+        if line.product_id and line.product_id in self._products:
+            return True
+        keys = self._keys_without_product if line.product_id else self._keys
+        return line.key in keys or line.sku in keys
 
 
 def _has_unidentified_products(properties: Mapping[str, Any], items: Sequence[object]) -> bool:
@@ -212,9 +244,9 @@ def _add_returns(
 def _remove_from_carts(
     person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    bought, changed = order_lines(stored), []
+    bought, changed = BoughtItems(order_lines(stored)), []
     for cart in sorted(person.carts.values(), key=lambda cart: cart.cart_id):
-        left = tuple(line for line in cart.lines if not any(is_same_item(each, line) for each in bought))
+        left = tuple(line for line in cart.lines if line not in bought)
         if cart.closed_at is not None or (left == cart.lines and cart.cart_id != own_cart):
             continue
         cart.lines = left
@@ -225,12 +257,12 @@ def _remove_from_carts(
 
 
 def _resolve_line(
-    item: Item, shelf: Sequence[CatalogEntry], rule_of: SuppressionRuleLookup, time: datetime
+    item: Item, shelf: CatalogIndex, rule_of: SuppressionRuleLookup, time: datetime
 ) -> OrderLine:
-    if not item.product_id and item.sku and (product := product_for_sku(shelf, item.sku)):
+    if not item.product_id and item.sku and (product := shelf.product_for_sku(item.sku)):
         item = item.model_copy(update={"product_id": product})
     entries = sorted(
-        entries_for(shelf, item.key, item.sku), key=lambda row: (row.sku != item.sku, row.sku != "")
+        shelf.entries_for(item.key, item.sku), key=lambda row: (row.sku != item.sku, row.sku != "")
     )
     category = item.category or next((row.category for row in entries if row.category), None)
     group = item.group or next((row.item_group for row in entries if row.item_group), None)

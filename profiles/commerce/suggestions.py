@@ -15,6 +15,7 @@ from profiles.state.event_records import OrderLine
 _SELECT_VIEWED_PRODUCTS = """
 SELECT properties::text AS row FROM event
 WHERE profile_id = $1 AND type IN ('Product Viewed', 'Product Added') AND at <= $2
+  AND superseded_by IS NULL
 ORDER BY at DESC, event_id DESC LIMIT 50
 """
 

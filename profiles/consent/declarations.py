@@ -16,6 +16,7 @@ from profiles.identity.identifiers import (
     split_key,
     type_of_key,
 )
+from profiles.state.bounds import MAX_TOPIC_LENGTH, MAX_WORD_LENGTH
 from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
@@ -119,7 +120,9 @@ def _change_in_properties(incoming: IncomingEvent) -> _ConsentChange | str:
     channel, topic, state = (str(properties.get(name) or "") for name in ("channel", "topic", "state"))
     if channel not in _CONSENT_CHANNELS or state not in ("granted", "withdrawn"):
         return "channel must be email, sms, push, ads or all; state granted or withdrawn"
-    source = str(properties.get("source") or incoming.source)
+    # Of any type; texts are cut already.
+    topic = topic[:MAX_TOPIC_LENGTH].rstrip()
+    source = str(properties.get("source") or incoming.source)[:MAX_WORD_LENGTH]
     return _ConsentChange(
         channel, topic or MARKETING_TOPIC, state == "granted", source, *evidence.parse_evidence(properties)
     )

@@ -20,6 +20,7 @@ from profiles.consent.ledger import (
 )
 from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.state.bounds import MAX_TOPIC_LENGTH
 from profiles.state.unit_of_work import Row
 
 # The latest declaration of each kind suffices; channels repeat a profile's consents with every call.
@@ -155,7 +156,8 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
     words = tuple(
         ConsentRecord(
             channel,
-            topic,
+            # The ledger may hold longer ones from before there was a limit.
+            topic[:MAX_TOPIC_LENGTH],
             state == "granted",
             verified,
             _voice(voice, named, joined_at),

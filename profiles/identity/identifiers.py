@@ -29,6 +29,9 @@ MICROSECOND = timedelta(microseconds=1)
 MAX_IDENTIFIER_LENGTH = 320
 """Characters of the longest valid email address. Only a push token may be longer."""
 
+MAX_IDENTIFIER_BYTES = 4 * MAX_IDENTIFIER_LENGTH
+"""Bytes of a value of any type in UTF-8. Together with a topic of consent it fits into one index entry."""
+
 MAX_LENGTH_BY_TYPE = {
     kind: 1024 if kind == "push_token" else MAX_IDENTIFIER_LENGTH for kind in IDENTIFIER_TYPES
 }
@@ -189,6 +192,8 @@ def normalize_identifier(kind: str, value: object, *, region: str | None = None)
 
 
 def _check_length(kind: str, text: str) -> str:
+    if not text.isascii() and (size := len(text.encode(errors="replace"))) > MAX_IDENTIFIER_BYTES:
+        raise InvalidIdentifier(f"{kind} has {size} bytes; at most {MAX_IDENTIFIER_BYTES}")
     if len(text) > MAX_LENGTH_BY_TYPE[kind]:
         raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
     return text

@@ -10,9 +10,8 @@ import orjson
 
 from profiles.db.database import Database
 from profiles.events import Event
-from profiles.ingest.event_store import IngestResult, IngestStatus
-from profiles.ingest.pipeline import Ingest, IngestConfig
-from profiles.ingest.resolution import IdentityResolution
+from profiles.ingest.event_store import IngestStatus
+from profiles.ingest.pipeline import BatchResult, Ingest, IngestConfig
 from profiles.runs import routing
 from profiles.runs.routing import Route
 from profiles.state.clock import MAX_EVENT_AGE, StackClock
@@ -107,10 +106,10 @@ class _ManualStart(Ingest):
         self._local = rules.local
         self.started_run: StartedRun | None = None
 
-    async def _ingest_batch(
-        self, connection: Any, prepared: Any
-    ) -> tuple[list[IngestResult], IdentityResolution]:
-        [result], resolved = await super()._ingest_batch(connection, prepared)
+    async def _ingest_batch(self, connection: Any, prepared: Any, *, one_by_one: bool = False) -> BatchResult:
+        [result], resolved = await super()._ingest_batch(connection, prepared, one_by_one=one_by_one)
+        if result.status is IngestStatus.REJECTED:
+            return [result], resolved
         run = await connection.fetchrow(_SELECT_STARTED_RUN, result.event_id, self._route.name)
         if result.status is not IngestStatus.ACCEPTED:
             if run is None or result.status is IngestStatus.CONFLICT:

@@ -1,14 +1,14 @@
 """Ingest: one Postgres transaction for events, profiles, facts, runs and outbox rows."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-import orjson
 import structlog
 
 from profiles.commerce import orders
@@ -22,21 +22,26 @@ from profiles.commerce.orders import (
 from profiles.commerce.suppressions import flag_sent_before_late_purchase
 from profiles.consent import declarations, effective
 from profiles.db.database import Database
+from profiles.db.savepoints import is_invalid_data, savepoint
 from profiles.error_description import describe_error
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
 from profiles.ingest.event_store import (
+    SUPERSEDING_PROBLEM,
+    TOO_MANY_REFUSED,
     IngestResult,
-    IngestStatus,
+    InsertedEvents,
     ParsedEvent,
     deduplicate,
     insert_events,
     load_messages,
     message_id_from,
     prepare_event,
+    rejected,
     to_results,
 )
 from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
+from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
@@ -48,6 +53,12 @@ from profiles.state.unit_of_work import UnitOfWork
 
 INTERNAL_SOURCE_PREFIX = "waypost/"
 """Prefix of the sources of Waypost's own events."""
+
+MAX_REFUSALS = 20
+"""Events of one request that Postgres may refuse before the rest of its unverified ones are not tried."""
+
+BatchResult = tuple[list[IngestResult], list[IdentityResolution]]
+"""The results of events, and how their identities were resolved."""
 
 _DELETE_CARTS = "DELETE FROM cart WHERE profile_id = ANY($1)"
 
@@ -90,66 +101,125 @@ class Ingest:
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
         """Ingest events in one transaction; results keep the order given. Returns only after COMMIT.
 
-        If one of several events cannot be stored, the others are ingested without it, in transactions of
-        their own. Raises for all other errors, such as an unreachable Postgres. Events without a result may
-        then be sent again; those already written are duplicates.
+        If Postgres refuses a row, the transaction is run again with a subtransaction for each row. An event
+        that cannot be stored is then rejected. One of which a derived row cannot be stored is accepted
+        without that row, with a problem. Raises for all other errors, such as an unreachable Postgres, and
+        has then written nothing.
         """
-        try:
-            prepared = [prepare_event(event, self._routes, filtered=self._filtered) for event in events]
-            results, resolved = await self._database.run(
-                lambda connection: self._ingest_batch(connection, prepared)
-            )
-        except Exception as error:
-            if not _is_invalid_event(error):
-                raise
-            if len(events) == 1:
+        prepared: list[ParsedEvent] = []
+        results: dict[int, IngestResult] = {}
+        positions = []
+        for position, event in enumerate(events):
+            try:
+                prepared.append(prepare_event(event, self._routes, filtered=self._filtered))
+                positions.append(position)
+            except Exception as error:
+                if not is_invalid_data(error):
+                    raise
+                results[position] = rejected(event, f"this event could not be taken in: {error!r}")
+        results |= zip(positions, await self._store(prepared), strict=True)
+        return [results[position] for position in range(len(events))]
+
+    async def _store(self, prepared: Sequence[ParsedEvent]) -> list[IngestResult]:
+        """Store prepared events: together, else row by row, else event by event."""
+
+        async def row_by_row(connection: Any) -> BatchResult:
+            return await self._ingest_batch(connection, prepared, one_by_one=True)
+
+        attempts = (
+            lambda connection: self._ingest_batch(connection, prepared),
+            row_by_row,
+            lambda connection: self._ingest_event_by_event(connection, prepared),
+        )
+        for attempt in attempts:
+            try:
+                results, resolutions = await self._database.run(attempt)
+            except Exception as error:
+                if attempt is attempts[-1] or not is_invalid_data(error):
+                    raise
                 log.warning(
-                    "event could not be taken in", source=events[0].source, error=describe_error(error)
+                    "batch is written again in parts", events=len(prepared), error=describe_error(error)
                 )
-                return [IngestResult(events[0].id, IngestStatus.REJECTED, detail=_describe_rejection(error))]
-        else:
+            else:
+                break
+        for resolved in resolutions:
             # The quarantines that a transaction found apply once it is committed.
             self._quarantine_cache.add(resolved.quarantined, resolved.verified_keys)
             log_quarantines(resolved.merge_result.new_quarantines)
             if self._rules.on_late_purchase and resolved.overtaken_messages:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
-            return results
-        middle = len(events) // 2
-        return [*await self(events[:middle]), *await self(events[middle:])]
+        return results
+
+    async def _ingest_event_by_event(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
+        """Ingest each event in a savepoint, the verified ones first.
+
+        After ``MAX_REFUSALS`` refused events of one request, its other unverified events are rejected.
+        """
+        results: dict[int, IngestResult] = {}
+        resolutions: list[IdentityResolution] = []
+        refusals: Counter[str] = Counter()
+        for position in sorted(range(len(prepared)), key=lambda each: not prepared[each].incoming.verified):
+            incoming = prepared[position].incoming
+            if not incoming.verified and refusals[incoming.request] >= MAX_REFUSALS:
+                detail = (
+                    f"{MAX_REFUSALS} events of this request could not be stored, so that this one was not "
+                    "tried; correct those, and send this one again"
+                )
+                results[position] = rejected(incoming, detail, TOO_MANY_REFUSED)
+                continue
+            faults: list[Exception] = []
+            async with savepoint(connection, faults.append):
+                one = [prepared[position]]
+                [result], resolved = await self._ingest_batch(connection, one, one_by_one=True)
+                results[position] = result
+                resolutions += resolved
+            if faults:
+                refusals[incoming.request] += 1
+                results[position] = rejected(incoming, f"this event could not be taken in: {faults[0]!r}")
+        return [results[position] for position in range(len(prepared))], resolutions
 
     async def _ingest_batch(
-        self, connection: Any, prepared: Sequence[ParsedEvent]
-    ) -> tuple[list[IngestResult], IdentityResolution]:
-        resolved = IdentityResolution()
+        self, connection: Any, prepared: Sequence[ParsedEvent], *, one_by_one: bool = False
+    ) -> BatchResult:
+        """Ingest events in the caller's transaction. ``one_by_one``: leave out rows that cannot be stored."""
         if not prepared:
-            return [], resolved
+            return [], []
+        resolutions = []
         first = deduplicate(prepared)
-        stamped = await insert_events(connection, list(first.values()), local=self._rules.local)
-        new_events = [p for p in prepared if p.event_id in stamped]
+        inserted = await insert_events(connection, first, local=self._rules.local, one_by_one=one_by_one)
+        new_events = [p for p in prepared if p.event_id in inserted.arrivals]
         if new_events:
-            now = next(iter(stamped.values()))[1]
+            now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
-            resolved = await self._apply_batch(connection, new_events, stamped, calendar)
-        return await to_results(connection, prepared, first, stamped), resolved
+            resolutions.append(
+                await self._apply_batch(connection, new_events, inserted, calendar, one_by_one=one_by_one)
+            )
+        return to_results(prepared, first, inserted), resolutions
 
     async def _apply_batch(
         self,
         connection: Any,
         new_events: Sequence[ParsedEvent],
-        stamped: dict[UUID, tuple[datetime, datetime]],
+        inserted: InsertedEvents,
         calendar: StackClock,
+        *,
+        one_by_one: bool,
     ) -> IdentityResolution:
         messages = await load_messages(connection, new_events)
         stored_events = []
         for p in new_events:
-            at, message = stamped[p.event_id][0], messages.get(message_id_from(p.incoming))
-            stored_events.append(StoredEvent(p.incoming, p.event_id, at, p.event, message))
+            at, message = inserted.arrivals[p.event_id][0], messages.get(message_id_from(p.incoming))
+            stored_events.append(StoredEvent(p.bounded, p.event_id, at, p.event, message))
         unnamed = await upsert_products(connection, stored_events)
         resolved = await resolve_identities(
-            connection, [self._to_event_identifiers(event) for event in stored_events]
+            connection,
+            [self._to_event_identifiers(event) for event in stored_events],
+            await inserted.load_superseded_owners(connection),
         )
         # A new statement after the locks sees what was committed while they were waited for.
-        batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for)
+        outdated = await inserted.load_superseded_owners(connection)
+        batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for, outdated)
+        batch.changes.one_by_one = one_by_one
         for event, parsed in zip(stored_events, new_events, strict=True):
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
@@ -161,7 +231,11 @@ class Ingest:
         for event in unnamed:
             problem = "a product without product_id and sku cannot be kept"
             batch.changes.add_problem(event.event_id, "", problem)
+        for event_id in inserted.superseded.values():
+            batch.changes.add_problem(event_id, "", SUPERSEDING_PROBLEM)
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
+        if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
+            await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})
         return resolved
 
     def _to_event_identifiers(self, event: StoredEvent) -> EventIdentifiers:
@@ -197,22 +271,6 @@ def _describe_missing_owner(event: StoredEvent) -> str:
     return "it names nobody: no identifier, and no message of ours"
 
 
-def _is_invalid_event(error: BaseException) -> bool:
-    """Return whether an event can never be stored; for any other error the client has to keep the event."""
-    if isinstance(error, asyncpg.PostgresError):
-        # 22 data, 23 constraint, 54 a limit of Postgres's own.
-        return (error.sqlstate or "")[:2] in ("22", "23", "54")
-    if isinstance(error, asyncpg.InterfaceError | OSError):
-        return False
-    return isinstance(error, ValueError | OverflowError | RecursionError | orjson.JSONEncodeError)
-
-
-def _describe_rejection(error: BaseException) -> str:
-    if isinstance(error, asyncpg.PostgresError):
-        return f"Postgres cannot store this event: {error}"[:300]
-    return f"this event could not be taken in: {error!r}"[:300]
-
-
 @dataclass(slots=True)
 class EventBatch:
     """The new events of one transaction and all profiles that they concern, under lock."""
@@ -238,15 +296,19 @@ class EventBatch:
         events: Sequence[StoredEvent],
         resolved: IdentityResolution,
         rule_for: SuppressionRuleLookup,
+        outdated: Sequence[UUID] = (),
     ) -> "EventBatch":
-        """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses."""
-        profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values())}
+        """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses.
+
+        ``outdated``: profiles with a superseded event. Their carts are computed anew.
+        """
+        profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values()), *outdated}
         events = await resolve_order_lines(connection, events, rule_for)
         batch = cls(events, resolved, await load_profile_states(connection, sorted(profile_ids)))
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
         }
-        if late := batch._find_late_profiles():
+        if late := list(dict.fromkeys([*batch._find_late_profiles(), *outdated])):
             batch.late_histories = await replay.load_history(connection, late)
         return batch
 
@@ -302,6 +364,15 @@ class EventBatch:
 
     def _apply_one(self, position: int, person: ProfileState) -> None:
         event = self.events[position]
+        try:
+            self._apply_to(position, event, person)
+        except Exception as error:
+            if not (self.changes.one_by_one and is_invalid_data(error)):
+                raise
+            self.results.setdefault(position, ApplyResult(None, ()))
+            self.changes.add_problem(event.event_id, "", f"not all of it could be applied: {error!r}")
+
+    def _apply_to(self, position: int, event: StoredEvent, person: ProfileState) -> None:
         if person.profile_id == self.resolution.owners[position]:
             self.results[position] = apply_event(person, event, self.changes)
             return
@@ -349,7 +420,7 @@ class EventBatch:
         silent = {profile_id for profile_id, person in self.profiles.items() if not person.has_consents}
         merged = self.resolution.merge_result
         relinked = self.resolution.with_new_identifiers | merged.profiles_with_changed_identifiers
-        await effective.refresh_consents(connection, self.consent_changed | (relinked - silent), at)
+        await self._refresh_consents(connection, self.consent_changed | (relinked - silent), at)
         due = {
             owner
             for position, owner in self.resolution.owners.items()
@@ -358,5 +429,25 @@ class EventBatch:
         for profile_id, person in self.profiles.items():
             if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]:
                 due.add(profile_id)
-        await computed.refresh_computed_traits(connection, sorted(due))
+        if not self.changes.one_by_one:
+            await computed.refresh_computed_traits(connection, sorted(due))
+            return overtaken
+        for profile_id in sorted(due):
+            async with savepoint(connection, partial(self._log_outdated, profile_id)):
+                await computed.refresh_computed_traits(connection, [profile_id])
         return overtaken
+
+    async def _refresh_consents(self, connection: Any, profile_ids: set[UUID], at: datetime) -> None:
+        if not self.changes.one_by_one:
+            await effective.refresh_consents(connection, profile_ids, at)
+            return
+        for profile_id in sorted(profile_ids):
+            async with savepoint(connection, partial(self._log_outdated, profile_id)):
+                await effective.refresh_consents(connection, [profile_id], at)
+
+    def _log_outdated(self, profile_id: UUID, error: Exception) -> None:
+        log.error(
+            "derived rows of a profile are out of date",
+            profile_id=str(profile_id),
+            error=describe_error(error),
+        )

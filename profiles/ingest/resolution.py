@@ -239,16 +239,18 @@ class IdentityResolution:
     """Number of messages that were sent before a late purchase of their items arrived."""
 
 
-async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]) -> IdentityResolution:
+async def resolve_identities(
+    connection: Any, events: Sequence[EventIdentifiers], other_profiles: Sequence[UUID] = ()
+) -> IdentityResolution:
     """Find the profile of each event and lock it. Creates, merges and splits profiles as needed.
 
-    Locks held afterwards: the identifiers and profiles of all events.
+    Locks held afterwards: the identifiers and profiles of all events, and ``other_profiles``.
     """
     groups = group_by_identifier(events)
     pointers = await upsert_identifiers(connection, events, groups)
     proposed = {group.proposed_id for group in groups}
     message_profiles = {named.profile_id for named in events if named.profile_id is not None}
-    known = sorted({*pointers.profile_ids.values(), *message_profiles} - proposed)
+    known = sorted({*pointers.profile_ids.values(), *message_profiles, *other_profiles} - proposed)
     canonical = await lock_profiles(connection, known) if known else {}
     result = IdentityResolution(quarantined=pointers.quarantined)
     profile_of = {

@@ -15,6 +15,7 @@ from profiles.merging.rekey import MergedProfiles, PreMergeState, rekey_runs
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES
+from profiles.state.bounds import bound_event
 from profiles.state.cart import parse_lines
 from profiles.state.event_records import StoredEvent, incoming_from_row
 from profiles.state.profile_state import ProfileState, load_profile_states
@@ -35,6 +36,7 @@ WHERE p.profile_id = l.profile_id AND p.lapsed_after IS DISTINCT FROM l.lapsed_a
 _SELECT_REFUNDS = """
 SELECT profile_id, event_id, source, id, type, channel, time, at, verified, properties::text AS properties
 FROM event WHERE profile_id = ANY($1) AND type IN ('Order Refunded', 'Order Cancelled')
+  AND superseded_by IS NULL
 """
 
 _RESET_RETURNS = (
@@ -90,7 +92,7 @@ async def rebuild_profiles(
     await rekey_runs(connection, merged_profiles, pre_merge, involved_ids, at, unit_of_work)
     await unit_of_work.write(connection, persons)
     await _write_lapsed_after(connection, sorted(profile_ids))
-    await _reapply_refunds(connection, persons)
+    await reapply_refunds(connection, persons)
     await computed.refresh_computed_traits(connection, sorted(profile_ids))
     await effective.refresh_consents(connection, sorted(involved_ids), at)
     await leave_audiences(connection, profile_ids, at)
@@ -111,14 +113,14 @@ async def _write_lapsed_after(connection: Any, profile_ids: list[UUID]) -> None:
     await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(rows))
 
 
-async def _reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) -> None:
+async def reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) -> None:
     """Apply refunds and cancellations again, to the purchases that the profiles have now."""
     rows = await connection.fetch(_SELECT_REFUNDS, sorted(persons))
     for statement in _RESET_RETURNS:
         await connection.execute(statement, sorted(persons))
     unit_of_work = UnitOfWork()
     for row in rows:
-        refund = StoredEvent(incoming_from_row(row), row["event_id"], row["at"], None)
+        refund = StoredEvent(bound_event(incoming_from_row(row))[0], row["event_id"], row["at"], None)
         apply_refund(persons[row["profile_id"]], refund, unit_of_work)
     if unit_of_work.returns:
         await connection.execute(APPLY_RETURNS, encode_jsonb(unit_of_work.returns))

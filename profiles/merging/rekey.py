@@ -162,7 +162,9 @@ def _signal_changed_cart(
         return
     former = pre_merge.runs[run["run_id"]][0]
     owner, events = pre_merge.event_owners, merged_profiles.events[person.profile_id]
-    gained_events = [event for event in events if owner.get(event.event_id) != former]
+    gained_events = [
+        event for event in events if not event.is_superseded and owner.get(event.event_id) != former
+    ]
     if not gained_events or gained_events[-1].event is None:
         return
     last_event = gained_events[-1]

@@ -17,6 +17,7 @@ from profiles.events import (
 from profiles.projection.computed import with_event_seen
 from profiles.runs.routing import ApplyResult
 from profiles.state import traits as golden
+from profiles.state.bounds import MAX_CART_LINES, MAX_OPEN_CARTS, MAX_TRAITS
 from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
 from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent, id_text
 from profiles.state.profile_state import CartState, ProfileState
@@ -49,11 +50,15 @@ _ENGAGED_STATUSES = ("opened", "clicked")
 
 
 def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> ApplyResult:
-    """Apply one event to a profile. Returns what routing needs."""
-    _apply_traits(person, stored)
+    """Apply one event to a profile. Returns what routing needs. A superseded event changes no cart."""
+    _apply_traits(person, stored, changes)
     if stored.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
         person.advance_cart_position(stored.sort_key)
     declarations.record_consents_from_traits(person, stored, changes)
+    if stored.is_superseded:
+        if stored.incoming.type == "Order Completed" or isinstance(stored.event, CheckoutStarted):
+            _apply_checkout(person, stored)
+        return ApplyResult(None, ())
     match stored.incoming.type:
         case "Order Completed":
             own = own_cart_id(stored.incoming)
@@ -86,12 +91,18 @@ def own_cart_id(incoming: IncomingEvent) -> str | None:
     return next((cart_id for cart_id in ids if cart_id), None)
 
 
-def _apply_traits(person: ProfileState, stored: StoredEvent) -> None:
+def _apply_traits(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     incoming = stored.incoming
     origin = golden.field_origin(
         time=stored.time, source=incoming.source, event_id=incoming.id, verified=incoming.verified
     )
     traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, origin)
+    if len(traits) == MAX_TRAITS and any(
+        traits.get(name) is None for name in golden.declared(incoming.traits)
+    ):
+        changes.add_problem(
+            stored.event_id, "", f"a profile has {MAX_TRAITS} traits; the others are left out"
+        )
     zone, locale, origins = golden.merge_context(
         person.context_timezone, person.context_locale, origins, incoming.context, origin
     )
@@ -120,14 +131,32 @@ def _apply_cart_event(
         cart = CartState(own or before or generated_cart_id(stored.event_id), after, stored.time)
         cart.has_provisional_id = not (own or before)
         person.carts[cart.cart_id] = cart
+        _close_oldest_cart(person, stored, changes)
     else:
         cart.lines = apply_cart_event(cart.lines, event)
         cart.updated_at = max(cart.updated_at, stored.time)
         cart.closed_at = None
+    if len(cart.lines) > MAX_CART_LINES:
+        cart.lines = cart.lines[-MAX_CART_LINES:]
+        changes.add_problem(
+            stored.event_id, "", f"a cart has {MAX_CART_LINES} lines; its oldest were left out"
+        )
     if stored.cart_id is not None and stored.cart_id != cart.cart_id:
         _rename_cart(person, cart, stored.cart_id, _own_generated_cart_id(stored))
     changes.save_cart(person, cart)
     return cart.cart_id
+
+
+def _close_oldest_cart(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
+    """Close and empty the cart that changed least recently, if the profile has too many open ones."""
+    open_carts = [cart for cart in person.carts.values() if cart.closed_at is None]
+    if len(open_carts) <= MAX_OPEN_CARTS:
+        return
+    oldest = min(open_carts, key=lambda cart: (cart.updated_at, cart.cart_id))
+    oldest.lines, oldest.closed_at = (), stored.at
+    changes.save_cart(person, oldest)
+    problem = f"a profile has {MAX_OPEN_CARTS} open carts; the one that changed least recently was closed"
+    changes.add_problem(stored.event_id, "", problem)
 
 
 def _own_generated_cart_id(stored: StoredEvent) -> str | None:

@@ -46,7 +46,7 @@ SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first)
   CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(e.properties -> 'order_id')
       WHEN 'string' THEN NULLIF(btrim(e.properties ->> 'order_id', E' \\t\\n\\r\\f\\v'), '')
       WHEN 'number' THEN substring(e.properties ->> 'order_id' FROM '^-?[0-9]+$') END AS order_id) named
-  WHERE e.profile_id = v.profile_id AND e.type = 'Order Completed'
+  WHERE e.profile_id = v.profile_id AND e.type = 'Order Completed' AND e.superseded_by IS NULL
   GROUP BY named.order_id, CASE WHEN named.order_id IS NULL THEN e.event_id END) o
 """
 
@@ -58,7 +58,9 @@ SELECT min(r.first) AS first_order_at,
 FROM (SELECT min(p.first) AS first, max(p.paid) AS paid
   FROM (SELECT u.order_id, u.event_id, min(LEAST(u.time, u.at)) AS first,
       sum(u.price::numeric * (u.quantity - u.returned)) AS paid
-    FROM purchase u WHERE u.profile_id = v.profile_id GROUP BY u.order_id, u.event_id) p
+    FROM purchase u WHERE u.profile_id = v.profile_id
+      AND NOT EXISTS (SELECT FROM event e WHERE e.event_id = u.event_id AND e.superseded_by IS NOT NULL)
+    GROUP BY u.order_id, u.event_id) p
   GROUP BY p.order_id, CASE WHEN p.order_id IS NULL THEN p.event_id END) r
 """
 

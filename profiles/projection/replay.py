@@ -11,6 +11,7 @@ import orjson
 from profiles.commerce.orders import apply_shared_purchase, restore_order_lines
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.projection.computed import load_last_seen
+from profiles.state.bounds import bound_event
 from profiles.state.cart import generated_cart_id, is_generated_cart_id
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import ProfileState
@@ -27,14 +28,15 @@ _ORDER_LINES_COLUMN = """CASE WHEN e.type = 'Order Completed' THEN (
 _SELECT_HISTORY = f"""
 SELECT e.profile_id AS replayed_profile, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id,
   e.type, e.channel, e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties,
-  e.traits::text AS traits, e.context::text AS context, e.identifiers::text AS identifiers
+  e.traits::text AS traits, e.context::text AS context, e.identifiers::text AS identifiers,
+  e.superseded_by IS NOT NULL AS is_superseded
 FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{{}}'::jsonb
   OR e.context ?| ARRAY['timezone', 'locale'])
 UNION ALL
 SELECT s.profile_id, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel,
-  e.time, e.at, e.verified, e.cart_id, e.properties::text, '{{}}', '{{}}', '{{}}'
+  e.time, e.at, e.verified, e.cart_id, e.properties::text, '{{}}', '{{}}', '{{}}', false
 FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
-  ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
+  ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id AND e.superseded_by IS NULL
 """  # noqa: S608 - constant fragment
 
 _SELECT_LAPSES = """
@@ -83,8 +85,9 @@ async def load_lapsed_orders(connection: Any, profile_ids: Sequence[UUID]) -> di
 
 
 def _to_stored_event(row: Any) -> StoredEvent:
-    incoming = incoming_from_row(row)
+    incoming, _ = bound_event(incoming_from_row(row))
     properties = incoming.properties
     bought = None if row["bought"] is None else restore_order_lines(properties, orjson.loads(row["bought"]))
     event = parse_event(row["type"], properties)[0]
-    return StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"], order_lines=bought)
+    stored = StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"])
+    return replace(stored, order_lines=bought, is_superseded=row["is_superseded"])

@@ -38,9 +38,10 @@ class OpenHold:
 _SELECT_OPEN_HOLDS = """
 SELECT h.place, h.opened, o.properties ->> h.by AS ref, min(LEAST(o.time, o.at)) AS since
 FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
-JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND LEAST(o.time, o.at) > $3{opened_rare}
+JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND o.superseded_by IS NULL
+  AND LEAST(o.time, o.at) > $3{opened_rare}
 WHERE NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(h.closed){closed_rare}
-  AND LEAST(c.time, c.at) >= LEAST(o.time, o.at)
+  AND c.superseded_by IS NULL AND LEAST(c.time, c.at) >= LEAST(o.time, o.at)
   AND COALESCE(c.properties ->> h.by = o.properties ->> h.by, true))
 GROUP BY h.place, h.opened, o.properties ->> h.by
 ORDER BY h.place, since, ref

@@ -15,6 +15,7 @@ from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
 from profiles.redaction import redact_addresses, redact_text
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
+from profiles.state.bounds import bound_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import load_profile_states
@@ -44,7 +45,8 @@ WITH marked AS (
   RETURNING event_id, seq)
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
   e.problems::text AS problems
-FROM marked m JOIN event e USING (event_id) WHERE NOT (m.event_id = ANY($2)) ORDER BY m.seq
+FROM marked m JOIN event e USING (event_id)
+WHERE NOT (m.event_id = ANY($2)) AND e.superseded_by IS NULL ORDER BY m.seq
 """  # noqa: S608 - constant names
 
 _DISCARD_OUTBOX_ROWS = """
@@ -125,7 +127,7 @@ async def _reroute(
     person = (await load_profile_states(connection, [profile_id]))[profile_id]
     changes = UnitOfWork()
     for row in rows:
-        incoming = incoming_from_row(row)
+        incoming, _ = bound_event(incoming_from_row(row))
         event, _ = parse_event(incoming.type, incoming.properties)
         if event is None:
             continue

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from profiles.db.sql import new_id
 from profiles.events import END_RUN, Event, OrderEvent
-from profiles.redaction import contains_email_or_phone, redact_addresses, redact_value
+from profiles.redaction import contains_email_or_phone, redact_value
+from profiles.runs.payload_bounds import bounded_cart, bounded_fields
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState
@@ -169,20 +170,20 @@ def event_payload(
 ) -> dict[str, Any]:
     """Return what a journey sees of an event: its declared fields and the cart's lines, no personal data.
 
+    Bounded by ``profiles.runs.payload_bounds``, whatever the event and the cart hold.
     ``original_key``: the cart's id as the story knows it.
     """
     cart = person.carts.get(cart_id) if cart_id else None
     payload: dict[str, Any] = {}
     if stored.event:
         declared = stored.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS)
-        payload = redact_addresses(declared)
+        payload = bounded_fields(declared)
     payload |= {"id": str(stored.event_id), "time": stored.incoming.time.isoformat()}
     payload |= {"at": stored.at.isoformat(), "channel": stored.incoming.channel}
     if cart_id:
         payload["cart_id"] = redact_value(original_key or cart_id)
     if cart is not None:
-        lines = (line.model_dump(mode="json", exclude_none=True) for line in cart.lines)
-        payload["cart"] = [redact_addresses(line) for line in lines]
+        payload["cart"] = bounded_cart(cart.lines)
     return {name: value for name, value in payload.items() if value is not None}
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from profiles.events import CartViewed, CheckoutStarted, Event, Item, ProductAdded, ProductRemoved
+from profiles.state.bounds import MAX_QUANTITY, bound_line
 
 CartLines = tuple[Item, ...]
 
@@ -51,15 +52,12 @@ def with_new_price(lines: CartLines, product: Item) -> CartLines:
 def _add_item(lines: CartLines, item: Item) -> CartLines:
     if not item.key:
         return lines
-    after: list[Item] = []
-    merged = False
-    for line in lines:
-        if not merged and is_same_line(line, item):
-            merged = True
+    for position, line in enumerate(lines):
+        if is_same_line(line, item):
             newer = {k: v for k, v in item.model_dump().items() if v is not None}
-            line = line.model_copy(update={**newer, "quantity": line.quantity + item.quantity})
-        after.append(line)
-    return tuple(after if merged else [*after, item])
+            newer["quantity"] = min(line.quantity + item.quantity, MAX_QUANTITY)
+            return (*lines[:position], line.model_copy(update=newer), *lines[position + 1 :])
+    return (*lines, item)
 
 
 def _remove_item(lines: CartLines, item: Item, *, whole: bool) -> CartLines:
@@ -80,6 +78,8 @@ def parse_lines(rows: Iterable[object]) -> CartLines:
 
 
 def _parse_item(row: object) -> Item | None:
+    if isinstance(row, dict):
+        row = bound_line(row)
     try:
         return Item.model_validate(row)
     except ValidationError as error:

@@ -52,6 +52,8 @@ class IncomingEvent:
     """Faults of an accepted event, such as an invalid phone number that was left out."""
     verified: bool = True
     """Whether it comes from a trusted source. False for a key that may be public."""
+    request: str = ""
+    """Of which request it is one event; refusals are counted per request. Not stored."""
 
     def content_hash(self) -> bytes:
         """Return a digest of the channel's content. A repeated id with another digest is a conflict."""
@@ -101,6 +103,8 @@ class StoredEvent:
     """The id of its cart when it was ingested; None for an event that is being ingested."""
     has_foreign_cart_id: bool = False
     """Whether that id was generated from an event that is not, or no longer, one of this profile."""
+    is_superseded: bool = False
+    """Whether a verified event took its place. What it says of a cart then no longer counts."""
     order_lines: tuple[OrderLine, ...] | None = None
     """The lines of an order, with the policy and the catalog applied; None: not yet computed."""
 

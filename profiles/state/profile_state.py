@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey
 from profiles.state.traits import TraitOrigins, TraitValues
@@ -33,6 +34,7 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
   (SELECT jsonb_agg(jsonb_build_array(e.properties, e.verified)) FROM event e
     WHERE e.profile_id = p.profile_id AND e.type IN ('Order Refunded', 'Order Cancelled')
+      AND e.superseded_by IS NULL
   )::text AS undone_orders
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
@@ -180,7 +182,10 @@ def _to_profile_state(row: Any) -> ProfileState:
         origins=orjson.loads(row["origins"]),
         last_seen=orjson.loads(row["seen"]),
         carts_sort_key=_to_sort_key(row["carts_time"], row["carts_key"]),
-        refunds=[(properties, verified) for properties, verified in lists["undone_orders"]],
+        refunds=[
+            (bound_properties(properties, [], verified=verified), verified)
+            for properties, verified in lists["undone_orders"]
+        ],
     )
     for cart_id, lines, updated_at in lists["carts"]:
         person.carts[cart_id] = CartState(cart_id, parse_lines(lines), datetime.fromisoformat(updated_at))

@@ -12,6 +12,8 @@ from typing import Any, TypedDict
 
 import orjson
 
+from profiles.state.bounds import MAX_TRAITS
+
 VERIFIED_RANK, UNVERIFIED_RANK = 2, 1
 
 TIMEZONE_ORIGIN, LOCALE_ORIGIN = "context.timezone", "context.locale"
@@ -67,9 +69,24 @@ def merge_traits(
     """Return traits and origins after one event; the given objects themselves if nothing changes.
 
     None declares nothing, ``consents`` is no trait, and an object is one field, which is replaced as a whole.
+    A profile has at most ``MAX_TRAITS``: those of the lowest precedence go.
     """
-    declared = {name: value for name, value in new_traits.items() if name not in _RESERVED_NAMES}
-    return _merge_fields(traits, origins, declared, origin)
+    merged, origins_after = _merge_fields(traits, origins, declared(new_traits), origin)
+    if len(merged) <= MAX_TRAITS:
+        return merged, origins_after
+    # The strongest stay. Since a trait only gets stronger, the result does not depend on the order of events.
+    ranked = sorted(merged, key=lambda name: (_precedence(origins_after.get(name)), name))
+    weakest = frozenset(ranked[: len(merged) - MAX_TRAITS])
+    kept = {name: value for name, value in merged.items() if name not in weakest}
+    origins_kept = {name: value for name, value in origins_after.items() if name not in weakest}
+    if kept == traits and origins_kept == origins:
+        return traits, origins
+    return kept, origins_kept
+
+
+def declared(new_traits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event declares as traits."""
+    return {name: value for name, value in new_traits.items() if name not in _RESERVED_NAMES}
 
 
 def merge_context(

@@ -1,7 +1,7 @@
 """The rows that one transaction writes: collected first, then written together in very few statements."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db import sql
+from profiles.db.savepoints import execute_for_each, savepoint
 from profiles.db.sql import encode_jsonb
+from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
@@ -139,7 +141,7 @@ fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.a
     AND (u.item IS NULL
       OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)),
 given_back AS (SELECT event_id, line, max(at) AS at, sum(CASE WHEN item IS NULL THEN there
-      ELSE times + LEAST(there, GREATEST(0, quantity - before)) END)::int AS quantity
+      ELSE times + LEAST(there, GREATEST(0, quantity - before)) END) AS quantity
   FROM fitting GROUP BY event_id, line),
 returned AS (UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
   WHERE p.event_id = r.event_id AND p.line = r.line
@@ -156,7 +158,8 @@ class UnitOfWork:
     inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     """Table → new rows; for purchase, suppression, consent and outbox."""
     new_runs: list[Row] = field(default_factory=list)
-    carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
+    carts: dict[tuple[UUID, str], CartState] = field(default_factory=dict)
+    """(profile, cart id) → the cart. Its rows are made when all events are applied."""
     events: dict[UUID, Row] = field(default_factory=dict)
     message_updates: list[Row] = field(default_factory=list)
     returns: list[Row] = field(default_factory=list)
@@ -165,16 +168,12 @@ class UnitOfWork:
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+    one_by_one: bool = False
+    """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
     def save_cart(self, person: ProfileState, cart: CartState) -> None:
-        """Add the current state of a cart."""
-        self.carts[person.profile_id, cart.cart_id] = {
-            "profile_id": person.profile_id,
-            "cart_id": cart.cart_id,
-            "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
-            "updated_at": cart.updated_at,
-            "closed_at": cart.closed_at,
-        }
+        """Add a cart, to be written as it is in the end."""
+        self.carts[person.profile_id, cart.cart_id] = cart
 
     def leave_audiences(self, person: ProfileState, reason: str) -> None:
         """Add the removal of a profile from all its ad audiences."""
@@ -200,8 +199,9 @@ class UnitOfWork:
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be processed, for which journey."""
-        if (row := self.events.get(event_id)) is not None:
-            row["problems"].append({"journey": journey, "detail": detail})
+        row = self.events.get(event_id)
+        if row is not None and len(row["problems"]) < MAX_PROBLEMS:
+            row["problems"].append({"journey": journey, "detail": detail[:MAX_PROBLEM_LENGTH]})
 
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows, without runs of which another profile's live run has the key.
@@ -209,7 +209,10 @@ class UnitOfWork:
         First the runs, since their keys may be taken; then all other tables in one statement; then the
         returns, which must see the rows of that statement. Locks held: the profiles', by the caller.
         """
-        await self._write_runs(connection)
+        if self.one_by_one:
+            await self._write_one_by_one(connection, persons)
+            return
+        await self._write_runs(connection, self.new_runs)
         parts: list[str] = []
         arguments: list[Any] = []
         for statement, rows in self._statements(persons):
@@ -229,7 +232,7 @@ class UnitOfWork:
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
-            (UPSERT_CARTS, list(self.carts.values())),
+            (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
             (UPDATE_MESSAGES, self._highest_messages()),
             (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
             (MARK_AUDIENCE_LEAVING, _as_rows(("member_id", "reason"), self.audience_removals)),
@@ -260,20 +263,57 @@ class UnitOfWork:
             for message, rank in highest.items()
         ]
 
-    async def _write_runs(self, connection: Any) -> None:
-        if not self.new_runs:
+    async def _write_runs(self, connection: Any, new_runs: Sequence[Row]) -> None:
+        if not new_runs:
             return
-        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
+        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(new_runs))}
+        for run in new_runs:
+            if run["run_id"] not in started:
+                self._drop_run(run, f"key {run['key']!r} already has a live run of another profile")
+
+    def _drop_run(self, run: Row, reason: str) -> None:
+        self.add_problem(run["entry_event"], run["journey"], reason)
+        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run["run_id"]]
+        self.signal_counts.pop(run["run_id"], None)
+
+    async def _write_one_by_one(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
+        """Write all rows but those that Postgres refuses. What bars messages is written first."""
         for run in self.new_runs:
-            if (run_id := run["run_id"]) not in started:
-                detail = f"key {run['key']!r} already has a live run of another profile"
-                self.add_problem(run["entry_event"], run["journey"], detail)
-                self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run_id]
-                self.signal_counts.pop(run_id, None)
+            async with savepoint(connection, lambda error, run=run: self._drop_run(run, repr(error))):  # type: ignore[misc]
+                await self._write_runs(connection, [run])
+        statements = self._statements(persons)
+        *others, events = statements
+        first = (INSERT_BY_TABLE["suppression"], INSERT_BY_TABLE["consent"])
+        for statement, rows in sorted(others, key=lambda each: each[0] not in first):
+            await self._execute_for_each(connection, statement, rows)
+        await self._execute_for_each(connection, APPLY_RETURNS, self.returns)
+        await self._execute_for_each(connection, *events)
+        await connection.execute(sql.NOTIFY_OUTBOX)
+
+    async def _execute_for_each(self, connection: Any, statement: str, rows: Sequence[Row]) -> None:
+        for position, error in (await execute_for_each(connection, statement, rows)).items():
+            row, table = rows[position], statement.split()[2]
+            event_id = row.get("event_id")
+            concerned = [event_id] if event_id is not None else self._events_of(row.get("profile_id"))
+            for each in concerned:
+                self.add_problem(each, "", f"a row of {table} could not be stored and was left out: {error}")
+
+    def _events_of(self, profile_id: UUID | None) -> list[UUID]:
+        return [event_id for event_id, row in self.events.items() if row["profile_id"] == profile_id]
 
 
 def _as_rows(names: tuple[str, str], values: Mapping[UUID, object]) -> list[Row]:
     return [dict(zip(names, pair, strict=True)) for pair in values.items()]
+
+
+def _cart_row(profile_id: UUID, cart: CartState) -> Row:
+    return {
+        "profile_id": profile_id,
+        "cart_id": cart.cart_id,
+        "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
+        "updated_at": cart.updated_at,
+        "closed_at": cart.closed_at,
+    }
 
 
 def _profile_row(person: ProfileState) -> Row:

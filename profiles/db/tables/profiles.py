@@ -119,6 +119,9 @@ class EventTable(RecordedTable, table=True):
     """Whether it comes from a trusted source: a server key, an admin key, or identity tokens."""
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
     """What could not be processed, and why: [{"journey", "detail"}]."""
+    superseded_by: UUID | None = None
+    """The verified event that took the place of this unverified one. Such an event counts in no cart and no
+    figure, and ``profiles.ingest.event_store.SUPERSEDED_MARK`` and its ``event_id`` follow its id."""
 
     __table_args__ = (
         UniqueConstraint("source", "id", name="event_source_id"),

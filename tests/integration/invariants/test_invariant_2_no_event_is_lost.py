@@ -131,8 +131,8 @@ async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
             async with self.engine.connect() as pooled:
                 return await work((await pooled.get_raw_connection()).driver_connection)
 
-    async def broken(connection: Any, groups: Any) -> Any:
-        await resolve_identities(connection, groups)
+    async def broken(connection: Any, *named: Any) -> Any:
+        await resolve_identities(connection, *named)
         raise OSError("the network went away")
 
     event = facts.event("Order Completed", order(LAMP), email=ADA)
