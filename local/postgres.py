@@ -243,7 +243,7 @@ class EmbeddedPostgres(LocalServer):
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE_NAME):
                 await connection.execute(f"create database {DATABASE_NAME}")
-            # The DETAIL of an error quotes the values of a failed constraint. Errors of the start keep theirs.
+            # The DETAIL of an error quotes the values of a failed constraint. Start errors keep theirs.
             await connection.execute(f"alter database {DATABASE_NAME} set log_error_verbosity = 'terse'")
         finally:
             await connection.close()

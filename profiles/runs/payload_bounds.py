@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from profiles.events import Item
-from profiles.identity.identifiers import redact_addresses
+from profiles.redaction import redact_addresses
 
 MAX_CART_BYTES = 16_384
 """Bytes of a cart's lines as JSON. The oldest lines are left out."""
