@@ -1,4 +1,4 @@
-"""Subcommands of ``waypost`` by group: identity, authoring, policy, decisions, consents and kill switches.
+"""Subcommands of ``waypost`` by group: identity, authoring, policy, decisions, consents, stops and runs.
 
 The commands of processes and data are in ``cli.main``. Commands import what they need when they are called,
 so that `waypost --help` stays fast.
@@ -379,3 +379,36 @@ def stops(as_json: JsonOption = False) -> None:
     from cli.kill_switches import list_stops
 
     typer.echo(asyncio.run(list_stops(as_json=as_json)), nl=False)
+
+
+runs_app = typer.Typer(
+    name="runs", help="Runs that are stuck: list them, and deliver to them again.", no_args_is_help=True
+)
+
+
+@command(runs_app, "stuck", local_stack=True)
+def runs_stuck(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """List the stuck runs, with since when and why, the newest first."""
+    from cli.runs import format_stuck_runs
+
+    typer.echo(asyncio.run(format_stuck_runs(limit=limit, as_json=as_json)), nl=False)
+
+
+@command(runs_app, "retry", local_stack=True)
+def runs_retry(
+    reason: ReasonOption,
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN_ID]", help="Waypost's id of the run; omitted with --all.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every stuck run.")] = False,
+    journey: Annotated[str | None, typer.Option("--journey", help="With --all: only of this one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Deliver to stuck runs again, from the event that failed on, in order. Safe to repeat."""
+    from cli.runs import format_retried, retry_runs
+
+    result = asyncio.run(retry_runs(run_id, every=every, journey=journey, reason=reason))
+    typer.echo(result.model_dump_json() if as_json else format_retried(result))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,7 +19,16 @@ from profiles.db.database import Database, server_of
 from profiles.db.migrate import schema_revisions
 from profiles.identity.identifiers import mask_identifier
 from profiles.identity.quarantine import QUARANTINE_ADVICE
-from profiles.views.backlog import REMOVALS_OVERDUE_ADVICE, list_recent_quarantines, load_backlog
+from profiles.runs.stuck import RETRY_ADVICE
+from profiles.views.backlog import (
+    DELIVERIES_OVERDUE_ADVICE,
+    REMOVALS_OVERDUE_ADVICE,
+    StuckRun,
+    list_live_journeys,
+    list_recent_quarantines,
+    list_stuck_runs,
+    load_backlog,
+)
 from workers.errors import UserError, format_user_error
 from workers.settings import WorkerSettings
 from workers.startup import load_checked_journeys
@@ -27,6 +37,9 @@ from workers.temporal_client import connect_temporal, missing_search_attributes
 _CHECK_TIMEOUT_S = 10.0
 
 _MIN_POSTGRES_VERSION = 18
+
+_OVERDUE_FAILS_S = 300.0
+"""Age of an undelivered row, in seconds, from which the warning is a failure."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ async def examine_installation() -> list[Finding]:
         if all(finding.ok for finding in findings if finding.part in ("database", "migrations")):
             findings.append(await _check_with_timeout("identity", _check_identity, settings))
             findings.append(await _check_with_timeout("audiences", _check_audiences, settings))
+            findings.append(await _check_with_timeout("outbox", _check_outbox, settings))
+            findings.append(await _check_with_timeout("runs", _check_runs, settings))
     if effects is not None:
         findings.extend(_check_providers(effects))
     return findings
@@ -123,6 +138,8 @@ _ADVICE = {
     "migrations": "mend the database first",
     "identity": "mend the database first",
     "audiences": "mend the database first",
+    "outbox": "mend the database first",
+    "runs": "mend the database first",
     "temporal": "check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs",
 }
 
@@ -178,12 +195,56 @@ async def _check_audiences(settings: WorkerSettings) -> Finding:
     return Finding("audiences", not overdue, found, REMOVALS_OVERDUE_ADVICE if overdue else "")
 
 
+async def _check_outbox(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        figures = await load_backlog(connection)
+    if not figures.has_overdue_deliveries:
+        return Finding("outbox", True, f"{figures.undelivered} rows undelivered, none for over a minute")
+    found = f"the oldest row waits for {figures.oldest_s:.0f} s"
+    if figures.overdue_error:
+        found += f": {figures.overdue_error}"
+    return Finding("outbox", figures.oldest_s < _OVERDUE_FAILS_S, found, DELIVERIES_OVERDUE_ADVICE)
+
+
+async def _check_runs(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        figures = await load_backlog(connection)
+        newest, live = await list_stuck_runs(connection, limit=3), await list_live_journeys(connection)
+    if figures.stuck_runs:
+        oldest = f", the oldest for {figures.stuck_oldest_s:.0f} s" if figures.stuck_oldest_s else ""
+        shown = "; ".join(map(_describe_stuck_run, newest))
+        found = f"{figures.stuck_runs} stuck{oldest}; newest: {shown}"
+        return Finding("runs", False, " ".join(found.split()), RETRY_ADVICE)
+    known = _registered_journeys(settings)
+    removed = {name: count for name, count in live.items() if known is not None and name not in known}
+    if removed:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(removed.items()))
+        advice = "no worker of this version goes on with them: deploy the journey again until they have ended"
+        return Finding("runs", True, f"live runs of journeys that are not registered: {names}", advice)
+    return Finding("runs", True, f"{figures.live_runs} live, none is stuck")
+
+
+def _describe_stuck_run(run: StuckRun) -> str:
+    since = run.since.astimezone(UTC).strftime(", since %Y-%m-%d %H:%M UTC") if run.since else ""
+    return f"{run.run_id} of {run.journey}{since} ({run.reason or 'no reason on record'})"
+
+
+def _registered_journeys(settings: WorkerSettings) -> frozenset[str] | None:
+    try:
+        return frozenset(load_checked_journeys(settings.journey_modules).journeys)
+    except UserError:  # reported by the check of the journeys
+        return None
+
+
 async def _check_temporal(settings: WorkerSettings) -> Finding:
     client = await connect_temporal(settings)
     missing = await missing_search_attributes(client)
     where = f"{client.service_client.config.target_host}, namespace {client.namespace}"
     if missing:
-        advice = "start the worker once, or add them as Keyword with your cluster's own tool"
+        advice = (
+            "relay and worker register them when they start; on Temporal Cloud, or without the right to, add "
+            "them as Keyword with its own tool. Until then no run starts, and none is lost"
+        )
         return Finding("temporal", False, f"{where}: no search attributes {', '.join(missing)}", advice)
     return Finding("temporal", True, where)
 

@@ -11,7 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.commands import authoring_app, consents_app, decisions_app, identity_app, kill_switch_app, policy_app
+from cli.commands import (
+    authoring_app,
+    consents_app,
+    decisions_app,
+    identity_app,
+    kill_switch_app,
+    policy_app,
+    runs_app,
+)
 from cli.exits import command, exit_now, use_local_stack
 from workers.errors import UserError
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
@@ -174,6 +182,31 @@ def doctor() -> None:
     exit_now(0 if all(finding.ok for finding in findings) else 1)
 
 
+@command(app)
+def alive(
+    working: Annotated[
+        bool,
+        typer.Option("--working", help="Also fail if it cannot do its work, such as while Temporal is away."),
+    ] = False,
+) -> None:
+    """Check that the relay or worker that writes WAYPOST_HEARTBEAT_FILE makes progress. For health checks."""
+    from workers.heartbeat import read_heartbeat
+
+    file = WorkerSettings().waypost_heartbeat_file
+    if file is None:
+        raise UserError(
+            "WAYPOST_HEARTBEAT_FILE is not set: set it to the same file for the relay or worker and for this "
+            "command, such as /tmp/waypost-heartbeat; one file for each process"
+        )
+    vitals = read_heartbeat(file)
+    problems = vitals.faults + (vitals.troubles if working else ())
+    for problem in problems:
+        typer.echo(f"{vitals.process}: {problem}")
+    if not problems:
+        typer.echo(f"{vitals.process}: makes progress")
+    exit_now(1 if problems else 0)
+
+
 def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> None:
     from profiles.db.database import async_url
     from workers.process import configure_logging
@@ -194,7 +227,15 @@ def main() -> None:
     app()
 
 
-for _group in (authoring_app, identity_app, policy_app, decisions_app, kill_switch_app, consents_app):
+for _group in (
+    authoring_app,
+    identity_app,
+    policy_app,
+    decisions_app,
+    kill_switch_app,
+    consents_app,
+    runs_app,
+):
     app.add_typer(_group)
 
 if __name__ == "__main__":

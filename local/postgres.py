@@ -64,8 +64,10 @@ _SERVER_SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     "log_min_messages": "warning",
-    # The text of a failed statement may contain personal data; the error itself is logged.
+    # The text of a failed statement, its details and its context may contain personal data; the error itself
+    # is logged.
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

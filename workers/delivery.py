@@ -1,9 +1,11 @@
 """Delivery of one outbox row to Temporal: signal-with-start of a run, or a signal. Idempotent."""
 
+import asyncio
 from datetime import timedelta
 from enum import Enum
-from typing import Any
 
+from pydantic import ValidationError
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
@@ -15,15 +17,17 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JOURNEY_QUEUE, RunStart
 from profiles.error_description import describe_error
-from profiles.redaction import redact_text
 from profiles.runs.outbox import OutboxRow
-from workers.temporal_client import CUSTOMER_ID_ATTRIBUTE, JOURNEY_KEY_ATTRIBUTE
+from workers.delivery_notes import static_details, static_summary
+from workers.temporal_client import CUSTOMER_ID_ATTRIBUTE, JOURNEY_KEY_ATTRIBUTE, try_search_attributes
+from workers.temporal_errors import (
+    PermanentDeliveryError,
+    TemporalUnavailable,
+    classify_rpc_error,
+    is_missing_namespace,
+)
 
 RPC_TIMEOUT = timedelta(seconds=10)
-
-_PERMANENT_STATUS_CODES = frozenset(
-    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.OUT_OF_RANGE}
-)
 
 
 class DeliveryStatus(Enum):
@@ -34,15 +38,15 @@ class DeliveryStatus(Enum):
     """The workflow has ended, or never existed."""
 
 
-class PermanentDeliveryError(Exception):
-    """Temporal refuses this row; a retry cannot succeed."""
-
-
 class Delivery:
     """Deliveries through one Temporal client."""
 
+    _connected = False
+    _registered = False
+
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._preparing = asyncio.Lock()
 
     async def start(self, row: OutboxRow) -> str | None:
         """Start the workflow with the entry event as its first signal. Return Temporal's run id.
@@ -50,11 +54,15 @@ class Delivery:
         Idempotent: the workflow id contains our run id and may not be reused, so "already started" means
         redelivery, and the run id of the started workflow is returned.
 
+        Registers the search attributes of runs before the first start, because a worker may not have started
+        yet.
+
         Raises:
             PermanentDeliveryError: Temporal refuses the row, or the row is malformed.
-            RPCError: Temporal did not accept it now.
+            TemporalUnavailable: Temporal did not accept it now.
         """
         start = _parse_run_start(row)
+        await self._prepare(registered=True)
         try:
             handle = await self._client.start_workflow(
                 start.journey,
@@ -70,26 +78,56 @@ class Delivery:
                         SearchAttributePair(JOURNEY_KEY_ATTRIBUTE, start.key),
                     ]
                 ),
-                static_summary=_static_summary(row),
-                static_details=_static_details(start, row.payload["event"]),
+                static_summary=static_summary(start, row.name, row.payload["event"]),
+                static_details=static_details(start, row.payload["event"]),
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError as error:
             return error.run_id
         except RPCError as error:
-            raise _classify_error(error) from error
+            refusal = classify_rpc_error(error)
+            if isinstance(refusal, TemporalUnavailable) and refusal.unregistered:
+                self._registered = False
+            raise refusal from error
         return handle.first_execution_run_id
 
     async def signal(self, row: OutboxRow) -> DeliveryStatus:
         """Send a signal that starts no workflow. Raises as ``start`` does."""
+        await self._prepare(registered=False)
         try:
             handle = self._client.get_workflow_handle(row.workflow_id or "")
             await handle.signal(row.name, row.payload, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND and not _namespace_is_missing(error):
+            if error.status is RPCStatusCode.NOT_FOUND and not is_missing_namespace(error):
                 return DeliveryStatus.NOT_FOUND
-            raise _classify_error(error) from error
+            raise classify_rpc_error(error) from error
         return DeliveryStatus.DELIVERED
+
+    async def _prepare(self, *, registered: bool) -> None:
+        """Connect, and register the search attributes if ``registered``. Raises ``TemporalUnavailable``.
+
+        Once per process. Done apart from the calls for a row, so that no error of a connection (a wrong
+        address, TLS) counts as an error of the row.
+        """
+        if self._connected and (self._registered or not registered):
+            return
+        async with self._preparing:
+            try:
+                if not self._connected:
+                    await self._client.workflow_service.get_system_info(
+                        GetSystemInfoRequest(), timeout=RPC_TIMEOUT
+                    )
+                    self._connected = True
+                if registered and not self._registered:
+                    await try_search_attributes(self._client)
+                    self._registered = True
+            except RPCError as error:
+                raise TemporalUnavailable(
+                    f"Temporal is not ready ({error.status.name}): {error.message}"
+                ) from error
+            except Exception as error:
+                # The SDK raises RuntimeError, ValueError and others if it cannot connect.
+                raise TemporalUnavailable(f"cannot connect to Temporal: {error}") from error
 
 
 def _parse_run_start(row: OutboxRow) -> RunStart:
@@ -97,40 +135,14 @@ def _parse_run_start(row: OutboxRow) -> RunStart:
         if not isinstance(row.payload["event"], dict):
             raise TypeError("event is no object")
         return RunStart.model_validate(row.payload["start"])
+    except ValidationError as error:
+        # Without the values, which may be a customer's.
+        faults = ", ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        raise PermanentDeliveryError(f"the outbox row holds no start and event: {faults}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise PermanentDeliveryError(
             f"the outbox row holds no start and event: {describe_error(error)}"
         ) from error
-
-
-def _namespace_is_missing(error: RPCError) -> bool:
-    """Whether the namespace is missing (misnamed, or not yet created). Its runs may still exist."""
-    return any(detail.type_url.endswith("NamespaceNotFoundFailure") for detail in error.grpc_status.details)
-
-
-def _classify_error(error: RPCError) -> Exception:
-    if error.status in _PERMANENT_STATUS_CODES:
-        return PermanentDeliveryError(
-            redact_text(f"Temporal refuses it ({error.status.name}): {error.message}")
-        )
-    return error
-
-
-def _static_summary(row: OutboxRow) -> str:
-    start, event = row.payload["start"], row.payload["event"]
-    items = len(event.get("cart") or event.get("products") or ())
-    about = f" with {items} item{'' if items == 1 else 's'}" if items else ""
-    return f"{start['key']}: entered by {row.name}{about}"[:200]
-
-
-def _static_details(start: RunStart, event: dict[str, Any]) -> str:
-    """Return the Markdown that stays the same during a run; the rest is in its current details."""
-    lines = event.get("cart") or event.get("products") or ()
-    lines_text = "\n".join(
-        f"- {line.get('quantity', 1)} × {line.get('name') or line.get('product_id')}" for line in lines
-    )
-    header = (
-        f"Run `{start.run_id}` of **{start.journey}** for customer `{start.customer_id}`.\n\n"
-        f"Its messages and the gate's decisions: `GET /v1/runs/{start.run_id}`"
-    )
-    return (f"{header}\n\nAt entry:\n\n{lines_text}" if lines_text else header)[:4000]

@@ -16,6 +16,7 @@ class OutboxListener:
         self._url = database_url
         self._notified = asyncio.Event()
         self._connection: Any = None
+        self._connecting = asyncio.Lock()
         self.notifications = 0
         """Number of notifications so far. Several tasks may wait, each with the count it has seen."""
 
@@ -30,8 +31,10 @@ class OutboxListener:
 
     async def wait(self, timeout_s: float, *, seen: int) -> None:
         """Wait for more than ``seen`` notifications, at most ``timeout_s`` seconds."""
-        if self._connection is None or self._connection.is_closed():
-            await self._listen()
+        async with self._connecting:
+            # One of the waiting tasks connects again for all.
+            if self._connection is None or self._connection.is_closed():
+                await self._listen()
         if self.notifications == seen:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._notified.wait(), timeout_s)

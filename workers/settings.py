@@ -39,6 +39,11 @@ class WorkerSettings(DatabaseSettings):
         default=40.0, ge=0, description="seconds running activities may finish in when the worker is stopped"
     )
 
+    waypost_heartbeat_file: Path | None = Field(
+        default=None,
+        description="file in which relay or worker writes its progress, for `waypost alive`; empty: none",
+    )
+
     database_app_password: SecretStr | None = Field(
         default=None, description="given to the role of `waypost migrate --app-role`; none: left as it is"
     )

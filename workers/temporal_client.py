@@ -1,5 +1,6 @@
 """The Temporal client of a process, and the search attributes of runs."""
 
+import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -16,6 +17,12 @@ JOURNEY_KEY_ATTRIBUTE = SearchAttributeKey.for_keyword("JourneyKey")
 
 SEARCH_ATTRIBUTES = (CUSTOMER_ID_ATTRIBUTE.name, JOURNEY_KEY_ATTRIBUTE.name)
 """Keyword attributes set when a run starts. An unregistered one would block the run permanently."""
+
+_REGISTRATION_REFUSED = frozenset(
+    {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.UNIMPLEMENTED}
+)
+
+log = structlog.get_logger("temporal")
 
 _LOCAL_ADDRESS = "127.0.0.1:7233"
 
@@ -54,6 +61,24 @@ async def ensure_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
+
+
+async def try_search_attributes(client: Client) -> None:
+    """Register the missing search attributes, where the server lets us. Idempotent.
+
+    A server that has no such call, or refuses it (Temporal Cloud), is logged: the attributes may exist all
+    the same, and a start without them is refused and retried. Raises other errors of Temporal.
+    """
+    try:
+        await ensure_search_attributes(client)
+    except RPCError as error:
+        if error.status not in _REGISTRATION_REFUSED:
+            raise
+        log.warning(
+            "search attributes cannot be registered: create CustomerId and JourneyKey as Keyword",
+            namespace=client.namespace,
+            error=f"{error.status.name}: {error.message}"[:200],
+        )
 
 
 async def missing_search_attributes(client: Client) -> list[str]:

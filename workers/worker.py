@@ -42,6 +42,8 @@ from profiles.db.database import Database
 from profiles.error_description import describe_error
 from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
+from workers.heartbeat import Heartbeat
+from workers.polling import watch_polls
 from workers.process import run_until_signal
 from workers.sandbox import create_sandbox_store
 from workers.schedules import (
@@ -59,7 +61,7 @@ from workers.startup import (
     validate_segments,
     wait_for_schema,
 )
-from workers.temporal_client import connect_temporal, ensure_search_attributes
+from workers.temporal_client import connect_temporal, try_search_attributes
 
 log = structlog.get_logger("worker")
 
@@ -77,6 +79,9 @@ Journey modules stay in the sandbox, so that a clock or random number in them is
 
 MAX_CONCURRENT_SENDS = 16
 """Per channel and worker; as many as the threads of the mail adapter."""
+
+_MAX_CONNECT_AGE_S = 120.0
+"""Seconds that one attempt to connect may take, with its schedules."""
 
 SENDING_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
 
@@ -193,42 +198,52 @@ async def run_worker_process(settings: WorkerSettings) -> None:
     activity_settings = ActivitySettings()
     limits = load_policy(activity_settings).limits
     loaded = load_checked_journeys(settings.journey_modules)
-    await wait_for_schema(settings.database_url)
-    database = Database(settings.database_url, pool_size=20)
-    await validate_segments(database, loaded.journeys)
-    await store_policy_limits(database, limits)
-    client = await _connect_when_available(settings, declared_segments(loaded.journeys))
-    channels = ChannelRegistry.from_settings(
-        activity_settings, create_sandbox_store(database), copies=settings.waypost_local
-    )
-    workers = build_workers(
-        client,
-        database,
-        loaded.journeys,
-        channels,
-        activity_settings,
-        settings,
-        limits=limits,
-        templates=loaded.templates,
-    )
-    try:
-        await run_until_signal(asyncio.create_task(run_workers(workers)))
-    finally:
-        await channels.aclose()
-        await database.close()
+    heartbeat = Heartbeat("worker", settings.waypost_heartbeat_file)
+    async with heartbeat.beating():
+        await wait_for_schema(settings.database_url)
+        database = Database(settings.database_url, pool_size=20)
+        await validate_segments(database, loaded.journeys)
+        await store_policy_limits(database, limits)
+        client = await _connect_when_available(settings, declared_segments(loaded.journeys), heartbeat)
+        channels = ChannelRegistry.from_settings(
+            activity_settings, create_sandbox_store(database), copies=settings.waypost_local
+        )
+        workers = build_workers(
+            client,
+            database,
+            loaded.journeys,
+            channels,
+            activity_settings,
+            settings,
+            limits=limits,
+            templates=loaded.templates,
+        )
+        watching = asyncio.create_task(watch_polls(client, workers, heartbeat))
+        try:
+            await run_until_signal(asyncio.create_task(run_workers(workers)))
+        finally:
+            watching.cancel()
+            await channels.aclose()
+            await database.close()
 
 
-async def _connect_when_available(settings: WorkerSettings, segments: Mapping[str, Segment]) -> Client:
+async def _connect_when_available(
+    settings: WorkerSettings, segments: Mapping[str, Segment], heartbeat: Heartbeat
+) -> Client:
     """Connect, and create search attributes and schedules. Log and retry while Temporal is away."""
+    pulse = heartbeat.pulse("connecting", _MAX_CONNECT_AGE_S)
     while True:
         try:
             client = await connect_temporal(settings)
-            await ensure_search_attributes(client)
+            await try_search_attributes(client)
             await ensure_sweep_schedules(client)
             await ensure_segment_schedules(
                 client, {name: segment.every for name, segment in segments.items()}
             )
-            return client
         except (RPCError, RuntimeError) as error:
+            pulse.fail(error)
             log.warning("Temporal is not there yet", error=describe_error(error))
             await asyncio.sleep(1)
+        else:
+            heartbeat.drop("connecting")
+            return client

@@ -11,9 +11,13 @@ _INGEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 _BACKLOG_GAUGES = {
     "undelivered": ("waypost_outbox_undelivered", "Outbox rows that are not delivered to Temporal yet"),
-    "oldest_s": ("waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"),
+    "oldest_s": (
+        "waypost_outbox_oldest_seconds",
+        "Age of the oldest undelivered outbox row, those of stuck runs aside",
+    ),
     "live_runs": ("waypost_runs_live", "Runs that have not ended"),
     "stuck_runs": ("waypost_runs_stuck", "Runs that wait for an operator"),
+    "stuck_oldest_s": ("waypost_runs_stuck_oldest_seconds", "Time since the oldest stuck run was parked"),
     "unknown_messages": (
         "waypost_messages_unknown",
         "Messages of which it is unknown whether they were sent",

@@ -14,7 +14,9 @@ from api.http.outage import Outage, run_read
 from profiles.db.migrate import head_revision, revision_of
 from profiles.identity.identifiers import mask_identifier
 from profiles.messaging.kill_switches import list_kill_switches
+from profiles.runs.stuck import RETRY_ADVICE
 from profiles.views.backlog import (
+    DELIVERIES_OVERDUE_ADVICE,
     REMOVALS_OVERDUE_ADVICE,
     StuckRun,
     list_recent_quarantines,
@@ -61,7 +63,15 @@ class Ready(BaseModel):
     temporal: Part
     outbox_undelivered: int | None = None
     stuck_runs: int | None = None
-    stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
+    stuck: list[StuckRun] = Field(
+        default_factory=list, description="The newest stuck runs, since when, and why"
+    )
+    stuck_advice: str | None = Field(
+        default=None, description="What to do about stuck runs; null if there is none"
+    )
+    deliveries_overdue: str | None = Field(
+        default=None, description="What to do; only if an event waits for its delivery for over a minute"
+    )
     quarantined: int | None = Field(default=None, description="Number of quarantined identifiers")
     lately_quarantined: list[Quarantined] = Field(default_factory=list, description="The newest of them")
     audience_removals_unconfirmed: int | None = Field(
@@ -124,6 +134,8 @@ async def _load_state(connection: Any) -> Ready:
         outbox_undelivered=figures.undelivered,
         stuck_runs=figures.stuck_runs,
         stuck=await list_stuck_runs(connection),
+        stuck_advice=RETRY_ADVICE if figures.stuck_runs else None,
+        deliveries_overdue=DELIVERIES_OVERDUE_ADVICE if figures.has_overdue_deliveries else None,
         quarantined=figures.quarantined,
         lately_quarantined=[
             Quarantined(

@@ -58,6 +58,7 @@ class RunDetails(BaseModel):
     detail: str | None
     entered_at: datetime
     ended_at: datetime | None
+    stuck_at: datetime | None = Field(description="When the relay parked it; null if it is not stuck")
     waiting: WaitingView
     messages: list[history.MessageView]
     decisions: list[history.DecisionView]
@@ -129,6 +130,29 @@ class Cancellation(BaseModel):
         pattern=r"^[^\x00]*$",
         description="Stored with the run; without names of people",
     )
+    reroute: bool = Field(
+        default=True,
+        description="For a stuck run: route the events that were not delivered to it again, so that they may "
+        "start another run. false gives them up; they remain in the profile",
+    )
+
+
+class Retry(BaseModel):
+    """The reason for which an operator retries a stuck run."""
+
+    reason: str = Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00]*$",
+        description="Kept in the log; without names of people",
+    )
+
+
+class Retried(BaseModel):
+    """A run that the relay delivers to again."""
+
+    run_id: UUID
+    retried: bool = Field(description="false: it was not stuck, and nothing was changed")
 
 
 class Runs(BaseModel):

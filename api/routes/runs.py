@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
 from api.dependencies import (
+    AdminKeyDep,
     AppState,
     AppStateDep,
     PagingDep,
@@ -22,6 +23,8 @@ from api.routes.run_schemas import (
     Journeys,
     JourneyView,
     Queued,
+    Retried,
+    Retry,
     RunDetails,
     RunEntered,
     RunEntry,
@@ -36,6 +39,7 @@ from profiles.identity import component
 from profiles.identity.identifiers import parse_identifier_input
 from profiles.runs.exposures import list_exposures
 from profiles.runs.lifecycle import request_run_end, signal_run_manually
+from profiles.runs.stuck import retry_stuck_run
 from profiles.views import history
 from profiles.views.profile import RunView
 
@@ -239,12 +243,46 @@ def _signal_properties(body: dict[str, Any] | None) -> dict[str, Any]:
     status_code=202,
     responses=problem_responses({409: "The run has ended already"}),
 )
-async def cancel_run(run_id: UUID, cancellation: Cancellation, app_state: AppStateDep) -> Queued:
-    """End a run early, with outcome ``cancelled``."""
-    ending = request_run_end(app_state.database, run_id, "cancelled", cancellation.reason)
+async def cancel_run(
+    run_id: UUID, cancellation: Cancellation, app_state: AppStateDep, caller: AdminKeyDep
+) -> Queued:
+    """End a run early, with outcome ``cancelled``.
+
+    A stuck run ends at once. The events that could not be delivered to it are routed again, and may start
+    another run, unless ``reroute`` is false.
+    """
+    ending = request_run_end(
+        app_state.database,
+        list(app_state.journeys.values()),
+        run_id,
+        "cancelled",
+        cancellation.reason,
+        actor=caller.actor,
+        reroute=cancellation.reroute,
+        local=app_state.ingest_rules.local,
+    )
     if await app_state.change(ending):
         return Queued(run_id=run_id)
     run = await run_read(app_state.database, lambda connection: history.load_run(connection, run_id))
     if run is None:
         raise not_found(f"there is no run {run_id}")
     raise Problem(409, f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do")
+
+
+@router.post("/runs/{run_id}/retry", responses=problem_responses({409: "The run has ended"}))
+async def retry_run(run_id: UUID, retry: Retry, app_state: AppStateDep, caller: AdminKeyDep) -> Retried:
+    """Deliver to a stuck run again, from the event that failed on, in order. Idempotent.
+
+    The relay starts at once, and parks the run again if the cause remains. A run that is not stuck is left
+    as it is.
+    """
+    state = await app_state.change(
+        app_state.database.run(
+            lambda connection: retry_stuck_run(connection, run_id, reason=retry.reason, actor=caller.actor)
+        )
+    )
+    if state is None:
+        raise not_found(f"there is no run {run_id}")
+    if state == "ended":
+        raise Problem(409, "this run has ended; an event of its key may start another one")
+    return Retried(run_id=run_id, retried=state == "stuck")

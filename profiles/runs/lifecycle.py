@@ -15,6 +15,7 @@ from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
 from profiles.redaction import redact_addresses, redact_text
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
+from profiles.runs.stuck import log_run_action
 from profiles.state.bounds import bound_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
@@ -33,18 +34,30 @@ WHERE run_id = $1 RETURNING journey
 """
 
 # The reason for the end replaces the detail, which held the error that the run was stuck on.
-_UPDATE_STUCK_RUN_ENDED = (
-    "UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1"
-)
+_UPDATE_STUCK_RUN_ENDED = """
+UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4, stuck_at = NULL
+WHERE run_id = $1 RETURNING journey, key, entered_at
+"""
+
+# What was delivered is left to the workflow: at its end it says what of it the story has not seen.
+_MARK_UNDELIVERED_REROUTED = """
+WITH marked AS (
+  UPDATE outbox SET rerouted_at = now(), delivered_at = now(), error = COALESCE(error, 'the run has ended')
+  WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND delivered_at IS NULL
+  RETURNING event_id, seq, kind)
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
+  e.problems::text AS problems, m.kind
+FROM marked m JOIN event e USING (event_id) ORDER BY m.seq
+"""
 
 # Marks all rows, seen or not: a redelivery after the end must not reroute what the story acted on.
 _MARK_REROUTED = f"""
 WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = '{OutboxKind.SIGNAL}'
-  RETURNING event_id, seq)
+  RETURNING event_id, seq, kind)
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
-  e.problems::text AS problems
+  e.problems::text AS problems, m.kind
 FROM marked m JOIN event e USING (event_id)
 WHERE NOT (m.event_id = ANY($2)) AND e.superseded_by IS NULL ORDER BY m.seq
 """  # noqa: S608 - constant names
@@ -123,8 +136,15 @@ async def _reroute(
     routes: Sequence[Route],
     calendar: StackClock,
     at: datetime,
+    *,
+    never_entered: tuple[str, str, datetime] | None = None,
 ) -> None:
+    """Route stored events again. ``never_entered``: journey, key and entry that re-entry rules ignore."""
     person = (await load_profile_states(connection, [profile_id]))[profile_id]
+    if never_entered is not None:
+        journey, key, entered = never_entered
+        entries = person.run_entries.get((journey, key), [])
+        person.run_entries[journey, key] = [each for each in entries if each != entered]
     changes = UnitOfWork()
     for row in rows:
         incoming, _ = bound_event(incoming_from_row(row))
@@ -135,7 +155,9 @@ async def _reroute(
         applied = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
         kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
         changes.events[row["event_id"]] = {**kept, "problems": orjson.loads(row["problems"])}
-        route_event(person, stored, applied, match_routes(event, routes).matches, calendar, changes)
+        # The event of a start was admitted when it came, perhaps by an operator against the filter.
+        matches = match_routes(event, routes, filtered=row["kind"] != OutboxKind.START).matches
+        route_event(person, stored, applied, matches, calendar, changes)
     await changes.write(connection, {})
 
 
@@ -175,27 +197,73 @@ async def signal_run_manually(
     return await database.run(work)
 
 
-async def request_run_end(database: Database, run_id: UUID, outcome: str, reason: str) -> bool:
+async def request_run_end(
+    database: Database,
+    routes: Sequence[Route],
+    run_id: UUID,
+    outcome: str,
+    reason: str,
+    *,
+    actor: str = "waypost",
+    reroute: bool = True,
+    local: bool = False,
+) -> bool:
     """Request the end of a live run, through the outbox. Returns False where it is not live.
 
-    A stuck run is ended at once, because no signal reaches it: its undelivered rows are discarded, and its
-    key is free again. ``reason`` is stored in the run's history, without addresses.
+    A stuck run is ended at once, because no signal reaches it, and its key is free again. The trigger events
+    that were not delivered to it, its entry included, are routed afresh, unless ``reroute`` is False.
+    ``reason`` is stored in the run's history, without addresses.
     """
     reason = redact_text(reason)
 
     async def work(connection: Any) -> bool:
-        state = await _lock_run_state(connection, run_id)
+        canonical = await lock_profile_of_run(connection, run_id)
+        if canonical is None:
+            return False
+        state = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
+        if state not in ("running", "stuck"):
+            return False
         if state == "stuck":
-            await connection.execute(_LOCK_OUTBOX_ROWS, run_id)
-            now = await connection.fetchval("SELECT now()")
-            await connection.fetchval(_UPDATE_STUCK_RUN_ENDED, run_id, outcome, reason, now)
-            await connection.execute(_DISCARD_OUTBOX_ROWS, run_id)
-            await connection.execute(_LEAVE_AUDIENCES, run_id)
-        if state in ("running", "stuck"):
-            await _enqueue_signal(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
-        return state in ("running", "stuck")
+            await _end_stuck_run(
+                connection, canonical, routes, run_id, outcome, reason, reroute=reroute, local=local
+            )
+        await log_run_action(connection, run_id, outcome, reason=reason, actor=actor)
+        await _enqueue_signal(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
+        return True
 
     return await database.run(work)
+
+
+async def _end_stuck_run(
+    connection: Any,
+    profile_id: UUID,
+    routes: Sequence[Route],
+    run_id: UUID,
+    outcome: str,
+    reason: str,
+    *,
+    reroute: bool,
+    local: bool,
+) -> None:
+    await connection.execute(_LOCK_OUTBOX_ROWS, run_id)
+    now = await connection.fetchval("SELECT now()")
+    run = await connection.fetchrow(_UPDATE_STUCK_RUN_ENDED, run_id, outcome, reason, now)
+    undelivered = await connection.fetch(_MARK_UNDELIVERED_REROUTED, run_id)
+    await connection.execute(_DISCARD_OUTBOX_ROWS, run_id)
+    await connection.execute(_LEAVE_AUDIENCES, run_id)
+    if undelivered and reroute:
+        route = [route for route in routes if route.name == run["journey"]]
+        # A run that never reached Temporal has not entered the journey, so it uses up no re-entry.
+        never_began = any(row["kind"] == OutboxKind.START for row in undelivered)
+        await _reroute(
+            connection,
+            profile_id,
+            undelivered,
+            route,
+            StackClock(now, local),
+            now,
+            never_entered=(run["journey"], run["key"], run["entered_at"]) if never_began else None,
+        )
 
 
 async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:

@@ -48,7 +48,12 @@ UPDATE outbox SET attempts = attempts + 1, error = $2,
   retry_at = clock_timestamp() + LEAST(2 ^ LEAST(attempts, 10), $3) * interval '1 second' WHERE seq = $1
 """
 
-_UPDATE_RUN_STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND state = 'running'"
+_UPDATE_RUN_STUCK = """
+UPDATE run SET state = 'stuck', detail = $2, stuck_at = clock_timestamp()
+WHERE run_id = $1 AND state = 'running'
+"""
+
+_MAX_ERROR_LENGTH = 500
 
 _UPDATE_RUNS_STARTED = """
 UPDATE run SET temporal_run_id = s.temporal_run_id
@@ -73,12 +78,12 @@ async def mark_delivered(connection: Any, seqs: Sequence[int], started: Mapping[
 
 async def record_failure(connection: Any, seq: int, error: str) -> None:
     """Record a failed delivery. The row stays first in its lane."""
-    await connection.execute(_UPDATE_FAILED, seq, error[:500])
+    await connection.execute(_UPDATE_FAILED, seq, _storable(error))
 
 
 async def reschedule(connection: Any, seq: int, error: str) -> None:
     """Record a failed delivery, with a backoff of 1 s that doubles, up to ``MAX_RETRY_INTERVAL_S``."""
-    await connection.execute(_UPDATE_RETRY_AT, seq, error[:500], MAX_RETRY_INTERVAL_S)
+    await connection.execute(_UPDATE_RETRY_AT, seq, _storable(error), MAX_RETRY_INTERVAL_S)
 
 
 async def mark_stuck(connection: Any, run_id: UUID, reason: str) -> bool:
@@ -86,5 +91,10 @@ async def mark_stuck(connection: Any, run_id: UUID, reason: str) -> bool:
 
     Its rows are no longer delivered, and no other run waits for them. Returns False for any other state.
     """
-    changed: str = await connection.execute(_UPDATE_RUN_STUCK, run_id, reason[:500])
+    changed: str = await connection.execute(_UPDATE_RUN_STUCK, run_id, _storable(reason))
     return changed == "UPDATE 1"
+
+
+def _storable(text: str) -> str:
+    """Return a text that Postgres can hold: servers quote values, also half a character or a NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")[:_MAX_ERROR_LENGTH]

@@ -27,6 +27,9 @@ ON_MERGE_END = "end"
 
 MAX_KEY_LENGTH = 200
 
+MAX_WORKFLOW_ID_BYTES = 255
+"""Temporal's limit of an id in ``docker-compose.yml``, where it refuses a longer one. Elsewhere 1,000."""
+
 MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
 
@@ -161,8 +164,13 @@ def route_event(
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
-    """Return Temporal's workflow id of a run: journey, key and run id."""
-    return f"{journey}/{_UNSAFE_WORKFLOW_ID_CHARS.sub('_', key)}/{run_id}"
+    """Return Temporal's workflow id of a run: journey, key and run id.
+
+    A key with which the id would be longer than ``MAX_WORKFLOW_ID_BYTES`` is cut; the run id makes it unique.
+    """
+    left = MAX_WORKFLOW_ID_BYTES - len(f"{journey}//{run_id}".encode())
+    shown = _UNSAFE_WORKFLOW_ID_CHARS.sub("_", key).encode("utf-8", "replace")[: max(left, 0)]
+    return f"{journey}/{shown.decode('utf-8', 'ignore')}/{run_id}"
 
 
 def event_payload(

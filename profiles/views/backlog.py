@@ -41,6 +41,13 @@ WHERE m.items && (array_remove(ARRAY[s.item, s.sku], NULL) || s.parts)
 MAX_REMOVAL_AGE = timedelta(minutes=5)
 """Age from which an unconfirmed removal from an ad audience raises an alarm."""
 
+MAX_DELIVERY_AGE = timedelta(minutes=1)
+"""Age from which an undelivered outbox row means that something is down."""
+
+DELIVERIES_OVERDUE_ADVICE = (
+    "check whether a relay runs (`waypost alive`) and what its log says; it goes on trying, nothing is lost"
+)
+
 REMOVALS_OVERDUE_ADVICE = (
     "people are shown ads for what they bought or refused: see in the relay's log what the ad "
     "platform answers, and whether a relay runs; it goes on trying"
@@ -53,7 +60,10 @@ class Backlog:
 
     undelivered: int
     oldest_s: float
-    """Age of the oldest undelivered outbox row, in seconds; 0 if there is none."""
+    """Age of the oldest undelivered outbox row, in seconds; 0 if there is none.
+
+    Rows of stuck runs wait for an operator, and do not count.
+    """
     live_runs: int
     stuck_runs: int
     unknown_messages: int
@@ -69,8 +79,17 @@ class Backlog:
     """Age of the oldest of them, in seconds."""
     claim_to_accept: dict[str, list[float]] = field(default_factory=dict)
     """As ``CLAIM_TO_ACCEPT_SQL``. Empty if not requested, as ``in_flight_at_purchase`` is 0."""
+    stuck_oldest_s: float = 0.0
+    """For how long the oldest stuck run has been stuck, in seconds; 0 if there is none."""
+    overdue_error: str | None = None
+    """The last error of the oldest undelivered outbox row, if it had one."""
     in_flight_at_purchase: int = 0
     """Messages of the last day that a provider accepted after a purchase of a promoted item."""
+
+    @property
+    def has_overdue_deliveries(self) -> bool:
+        """Whether the oldest undelivered row is older than ``MAX_DELIVERY_AGE``."""
+        return self.oldest_s > MAX_DELIVERY_AGE.total_seconds()
 
     @property
     def has_overdue_removals(self) -> bool:
@@ -85,6 +104,8 @@ class StuckRun:
     run_id: UUID
     journey: str
     reason: str | None
+    since: datetime | None = None
+    """When the relay parked it, by the clock of Postgres; None if a relay of an older version did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +120,11 @@ class RecentQuarantine:
 
 # Partial indexes cover the quarantined identifiers and their rows in the log.
 _SELECT_BACKLOG = f"""
-SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)::float8 AS oldest_s,
+SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - d.recorded_at), 0)::float8 AS oldest_s,
   (SELECT count(*) FROM run WHERE state <> 'ended') AS live_runs,
-  (SELECT count(*) FROM run WHERE state = 'stuck') AS stuck_runs,
+  s.count AS stuck_runs,
+  COALESCE(EXTRACT(epoch FROM now() - s.oldest), 0)::float8 AS stuck_oldest_s,
+  d.error AS overdue_error,
   (SELECT count(*) FROM message WHERE status = 'unknown') AS unknown_messages,
   (SELECT count(*) FROM identifier WHERE status = 'quarantined') AS quarantined,
   (SELECT count(DISTINCT key) FROM identity_log WHERE kind = 'quarantined'
@@ -111,13 +134,17 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)
   COALESCE(EXTRACT(epoch FROM now() - a.oldest), 0)::float8 AS removals_oldest_s,
   CASE WHEN $1 THEN ({CLAIM_TO_ACCEPT_SQL}) END::text AS claim_to_accept,
   CASE WHEN $1 THEN ({IN_FLIGHT_AT_PURCHASE_SQL}) ELSE 0 END AS in_flight_at_purchase
-FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at IS NULL) o,
+FROM (SELECT count(*) FROM outbox WHERE delivered_at IS NULL) o
+LEFT JOIN LATERAL (SELECT recorded_at, error FROM outbox q WHERE q.delivered_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM run r WHERE r.run_id = q.lane AND r.state = 'stuck')
+  ORDER BY q.seq LIMIT 1) d ON true,
+  (SELECT count(*), min(stuck_at) AS oldest FROM run WHERE state = 'stuck') s,
   (SELECT count(*), min(COALESCE(leaving_at, recorded_at)) AS oldest FROM audience_member
     WHERE state = 'leaving') a
 """  # noqa: S608 - constants
 
 _SELECT_STUCK_RUNS = """
-SELECT r.run_id, r.journey, COALESCE(r.detail, o.error) AS reason FROM run r
+SELECT r.run_id, r.journey, COALESCE(r.detail, o.error) AS reason, r.stuck_at AS since FROM run r
 LEFT JOIN LATERAL (
   SELECT error FROM outbox WHERE lane = r.run_id AND delivered_at IS NULL ORDER BY seq LIMIT 1) o ON true
 WHERE r.state = 'stuck' ORDER BY r.entered_at DESC LIMIT $1
@@ -146,3 +173,9 @@ async def list_stuck_runs(connection: Any, limit: int = 20) -> list[StuckRun]:
 async def list_recent_quarantines(connection: Any, limit: int = 5) -> list[RecentQuarantine]:
     """Return the newest quarantines that still hold, newest first."""
     return await fetch_as(connection, RecentQuarantine, _SELECT_RECENT_QUARANTINES, limit)
+
+
+async def list_live_journeys(connection: Any) -> dict[str, int]:
+    """Return journey → number of its live runs."""
+    query = "SELECT journey, count(*) AS count FROM run WHERE state <> 'ended' GROUP BY journey"
+    return {row["journey"]: row["count"] for row in await connection.fetch(query)}

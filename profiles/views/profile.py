@@ -243,6 +243,8 @@ class RunView:
     ended_at: datetime | None
     detail: str | None
     profile_id: UUID
+    stuck_at: datetime | None = None
+    """When the relay parked it; None if it is not stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,7 @@ class ProfileView:
 
 RUN_COLUMNS = (
     "run_id, temporal_run_id, workflow_id, journey, key, state, outcome, entered_at, ended_at, detail, "
-    "profile_id"
+    "profile_id, stuck_at"
 )
 
 MAX_ROWS = 200

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, text
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from profiles.db.tables.columns import RecordedTable, identity_column, jsonb_column, timestamp_column
 
@@ -26,6 +26,8 @@ class RunTable(RecordedTable, table=True):
     entry_event: UUID
     outcome: str | None = None
     detail: str | None = None
+    stuck_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    """When the relay parked the run; None if it is not stuck."""
     clock_offset_s: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
     on_merge: str = Field(default="continue", sa_column_kwargs={"server_default": text("'continue'")})
     """continue or end: what the run does when its profile is merged into another; fixed at its start."""
@@ -41,6 +43,22 @@ class RunTable(RecordedTable, table=True):
         Index("run_journey_entered", "journey", "entered_at", "run_id"),
         Index("run_stuck", "state", postgresql_where=text("state = 'stuck'")),
     )
+
+
+class RunLogTable(SQLModel, table=True):
+    """Audit log of what operators did to runs, and why. Append-only."""
+
+    __tablename__ = "run_log"
+
+    seq: int | None = Field(default=None, sa_column=identity_column())
+    run_id: UUID
+    done: str
+    """retried or cancelled."""
+    reason: str
+    actor: str
+    at: datetime = Field(sa_column=timestamp_column())
+
+    __table_args__ = (Index("run_log_run", "run_id", "seq"),)
 
 
 class OutboxTable(RecordedTable, table=True):

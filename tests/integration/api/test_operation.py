@@ -40,6 +40,30 @@ async def test_stuck_runs_are_shown_with_their_reasons(api: OpenApi) -> None:
     assert [run["reason"] for run in body["stuck"]] == ["no worker knows this journey"]
 
 
+async def test_readiness_tells_since_when_runs_are_stuck_and_what_mends_them(api: OpenApi) -> None:
+    await api.results("/v1/events", event(properties={"cart_id": "c-1", "product_id": "p-1"}))
+    before = (await api.client.get("/readyz")).json()
+    await api.rows("UPDATE run SET state = 'stuck', detail = 'refused', stuck_at = now() - interval '1 hour'")
+    body, text = (await api.client.get("/readyz")).json(), (await api.client.get("/metrics")).text
+
+    assert (before["stuck_advice"], before["deliveries_overdue"]) == (None, None)
+    assert body["ready"]
+    assert body["stuck"][0]["since"]
+    assert "waypost runs retry --all" in body["stuck_advice"]
+    assert "\nwaypost_runs_stuck 1.0\n" in text
+    assert 3600 <= float(text.partition("\nwaypost_runs_stuck_oldest_seconds ")[2].split()[0]) < 3700
+    assert "\nwaypost_outbox_oldest_seconds 0.0\n" in text
+
+
+async def test_readiness_tells_of_events_that_wait_for_their_delivery(api: OpenApi) -> None:
+    await api.results("/v1/events", event(properties={"cart_id": "c-1", "product_id": "p-1"}))
+    await api.rows("UPDATE outbox SET recorded_at = now() - interval '2 minutes'")
+    body = (await api.client.get("/readyz")).json()
+
+    assert body["ready"]
+    assert "relay" in body["deliveries_overdue"]
+
+
 async def test_quarantined_identifiers_are_shown_and_counted_and_it_stays_ready(api: OpenApi) -> None:
     shared = [
         event("Signed In", f"q-{n}", identifiers={"user_id": f"u-{n}", "email": "guest-desk@shop.example"})

@@ -163,3 +163,76 @@ async def test_a_live_run_says_itself_what_it_waits_for(
 
     assert seen["waiting"]["details"], seen["waiting"]["note"]
     assert ready["temporal"]["state"] == "ok"
+
+
+async def test_a_stuck_run_is_found_and_retried_with_a_reason_once(api: OpenApi) -> None:
+    run = await started(api)
+    await api.rows("UPDATE run SET state = 'stuck', detail = 'refused', stuck_at = now()")
+    listed = await api.read("/v1/journeys/cart-abandonment/runs", state="stuck")
+    shown = await api.read(f"/v1/runs/{run['run_id']}")
+    path = f"/v1/runs/{run['run_id']}/retry"
+    answers = [
+        await api.client.post(path, json={"reason": "attributes registered"}, headers=ADMIN) for _ in range(2)
+    ]
+    after = await api.read(f"/v1/runs/{run['run_id']}")
+    log = await api.rows("SELECT done, reason, actor FROM run_log")
+
+    assert [one["run_id"] for one in listed["runs"]] == [run["run_id"]]
+    assert listed["runs"][0]["stuck_at"] == shown["stuck_at"] is not None
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [answer.json()["retried"] for answer in answers] == [True, False]
+    assert (after["state"], after["stuck_at"], after["detail"]) == ("running", None, None)
+    assert [(row["done"], row["reason"]) for row in log] == [("retried", "attributes registered")]
+    assert log[0]["actor"].startswith("api/")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{}", 422),
+        (b'{"reason": ""}', 422),
+        (b'{"reason": "a\\u0000b"}', 422),
+        (b'{"reason": "a\\ud800b"}', 422),
+        (b'{"reason": 7}', 422),
+        (b"[" * 500, 422),
+    ],
+)
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+async def test_a_reason_that_cannot_be_kept_is_refused(
+    shared_api: OpenApi, action: str, body: bytes, status: int
+) -> None:
+    answer = await shared_api.client.post(
+        f"/v1/runs/{UNKNOWN}/{action}", content=body, headers={**ADMIN, "Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == status, answer.text
+
+
+async def test_a_retry_needs_an_admin_key_and_a_run_that_has_not_ended(api: OpenApi) -> None:
+    run = await started(api)
+    path, body = f"/v1/runs/{run['run_id']}/retry", {"reason": "x"}
+    writer = {"Authorization": "Bearer write-key"}
+    keyless = await api.client.post(path, json=body)
+    wrong = await api.client.post(path, json=body, headers=writer)
+    nobody = await api.client.post(f"/v1/runs/{UNKNOWN}/retry", json=body, headers=ADMIN)
+    await api.rows("UPDATE run SET state = 'ended', outcome = 'bought', ended_at = now()")
+    ended = await api.client.post(path, json=body, headers=ADMIN)
+
+    assert keyless.status_code == 401
+    assert wrong.status_code in (401, 403)
+    assert [nobody.status_code, ended.status_code] == [404, 409]
+    assert await api.rows("SELECT 1 FROM run_log") == []
+
+
+@pytest.mark.parametrize("reroute", [True, False])
+async def test_giving_a_stuck_run_up_routes_its_events_again_unless_they_are_given_up_too(
+    api: OpenApi, reroute: bool
+) -> None:
+    run = await started(api)
+    await api.rows("UPDATE run SET state = 'stuck', detail = 'refused'")
+    body = {"reason": "by hand"} | ({} if reroute else {"reroute": False})
+    answer = await api.client.post(f"/v1/runs/{run['run_id']}/cancel", json=body, headers=ADMIN)
+    live = await api.rows("SELECT key FROM run WHERE state = 'running'")
+
+    assert answer.status_code == 202
+    assert [row["key"] for row in live] == (["c-1"] if reroute else [])

@@ -15,6 +15,7 @@ from profiles.db.roles import RoleOwnsTables, grant_app_role
 from profiles.db.sql import new_id
 from profiles.merging import unmerge
 from profiles.messaging.kill_switches import activate_kill_switch
+from profiles.runs.stuck import log_run_action
 from tests.support.environments.api import ADMIN, event, opened
 from tests.support.environments.gate import GateHarness, shopper
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness, order
@@ -30,6 +31,7 @@ FORGED = {
     "decision": "UPDATE decision SET verdict = 'withhold'",
     "identity_log": "UPDATE identity_log SET detail = 'never happened'",
     "kill_switch_log": "UPDATE kill_switch_log SET reason = 'never happened'",
+    "run_log": "UPDATE run_log SET reason = 'never happened'",
 }
 
 REFUSED = [
@@ -70,6 +72,7 @@ async def with_a_row_in_each(facts: IngestHarness) -> dict[str, list[object]]:
     await facts.happens("Seen", email=ADA, phone=PHONE)
     async with facts.database.transaction() as connection:
         await activate_kill_switch(connection, "channel", "push", reason="a mistake", actor="an operator")
+        await log_run_action(connection, run_id, "cancelled", reason="a mistake", actor="an operator")
     found = await all_rows(facts)
     assert all(found.values())
     return found

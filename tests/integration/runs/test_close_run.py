@@ -172,10 +172,10 @@ async def test_a_run_is_signalled_by_hand_without_anybodys_address(facts: Ingest
 async def test_a_run_that_is_over_is_neither_signalled_nor_ended_by_hand(facts: IngestHarness) -> None:
     entry = await added(facts)
     run_id = await running(facts)
-    assert await request_run_end(facts.database, run_id, "cancelled", "by hand")
+    assert await request_run_end(facts.database, JOURNEYS, run_id, "cancelled", "by hand")
     await facts.close(run_id, seen=[entry])
 
-    assert not await request_run_end(facts.database, run_id, "cancelled", "by hand")
+    assert not await request_run_end(facts.database, JOURNEYS, run_id, "cancelled", "by hand")
     assert (
         await signal_run_manually(
             facts.database, journey="carts", key="c", event_name="Product Removed", properties={}
@@ -188,17 +188,3 @@ async def test_a_signal_by_hand_names_a_declared_event_that_fits(database: Datab
     for name, said in (("Nothing Declared", {}), ("Product Added", {"price": "dear"})):
         with pytest.raises(ValueError, match=r"declared|does not fit"):
             await signal_run_manually(database, journey="carts", key="c", event_name=name, properties=said)
-
-
-async def test_a_stuck_run_is_ended_by_hand_at_once_and_its_key_is_free_again(facts: IngestHarness) -> None:
-    await added(facts)
-    stuck = await running(facts)
-    await facts.values("UPDATE run SET state = 'stuck', detail = 'refused' RETURNING run_id")
-
-    assert await request_run_end(facts.database, stuck, "cancelled", "by hand")
-    assert await facts.values("SELECT state FROM run") == ["ended"]
-    undelivered = "SELECT name FROM outbox WHERE lane = $1 AND delivered_at IS NULL AND kind <> 'audience'"
-    assert await facts.values(undelivered, stuck) == ["End Run"]
-
-    await added(facts)
-    assert await running(facts) != stuck

@@ -29,7 +29,7 @@ READ_BY_OTHERS = {
     "temporal-schema": {"SQL_PLUGIN", "SQL_HOST", "SQL_PORT", "SQL_USER", "SQL_PASSWORD"},
     "temporal": {
         *("DB", "DB_PORT", "POSTGRES_SEEDS", "POSTGRES_USER", "POSTGRES_PWD"),
-        *("BIND_ON_IP", "DYNAMIC_CONFIG_FILE_PATH"),
+        *("BIND_ON_IP", "FRONTEND_HTTP_PORT", "DYNAMIC_CONFIG_FILE_PATH"),
     },
     "temporal-namespace": {"TEMPORAL_ADDRESS"},
     "temporal-ui": {"TEMPORAL_ADDRESS"},
@@ -45,6 +45,15 @@ NOT_FOR_A_SERVICE = {
 SERVICE_KEYS = {
     *("image", "build", "command", "entrypoint", "environment", "ports", "volumes", "configs", "restart"),
     *("depends_on", "healthcheck", "stop_grace_period", "stop_signal"),
+}
+
+LOGS_NO_PERSONAL_DATA = {
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_min_duration_statement": "-1",
+    "log_statement": "none",
 }
 
 CONDITIONS = {"service_healthy", "service_completed_successfully", "service_started"}
@@ -79,6 +88,43 @@ def test_every_health_check_by_our_command_exists(compose: dict[str, Any], comma
 
     assert ours
     assert set(ours) <= commands
+
+
+@pytest.mark.parametrize("service", ["relay", "worker"])
+def test_relay_and_worker_are_healthy_by_what_they_say_of_themselves(
+    service: str, compose: dict[str, Any]
+) -> None:
+    defined = compose["services"][service]
+
+    assert defined["healthcheck"]["test"] == ["CMD", "waypost", "alive", "--working"]
+    assert defined["environment"]["WAYPOST_HEARTBEAT_FILE"].startswith("/tmp/")
+    assert set(compose["services"]["api"]["environment"]).isdisjoint({"WAYPOST_HEARTBEAT_FILE"})
+
+
+def test_no_health_check_asks_only_whether_a_port_is_open(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        test = service.get("healthcheck", {}).get("test", [])
+        assert "nc" not in test, name
+
+
+def test_what_needs_temporal_starts_after_its_namespace_and_all_after_the_migration(
+    compose: dict[str, Any],
+) -> None:
+    waits = {name: service.get("depends_on", {}) for name, service in compose["services"].items()}
+    done = {"condition": "service_completed_successfully"}
+
+    assert waits["relay"] == waits["worker"] == {"migrate": done, "temporal-namespace": done}
+    assert waits["api"] == {"migrate": done}, "events are accepted while Temporal is down"
+    assert waits["temporal-namespace"] == {"temporal": {"condition": "service_healthy"}}
+
+
+def test_postgres_logs_no_statement_parameter_or_row(compose: dict[str, Any]) -> None:
+    words = compose["services"]["postgres"]["command"]
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+
+    assert words[0] == "postgres"
+    assert words[1::2] == ["-c"] * len(given)
+    assert given.items() >= LOGS_NO_PERSONAL_DATA.items()
 
 
 @pytest.mark.parametrize("service", OURS)

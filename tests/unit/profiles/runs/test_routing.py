@@ -12,6 +12,7 @@ from profiles.events import Event, OrderCompleted, ProductAdded, ProductViewed, 
 from profiles.projection.apply import apply_event
 from profiles.runs.routing import (
     MAX_KEY_LENGTH,
+    MAX_WORKFLOW_ID_BYTES,
     RouteMatch,
     event_payload,
     key_fault,
@@ -226,3 +227,22 @@ def test_a_refused_key_keeps_the_event_from_that_journey_alone() -> None:
 
     assert found.matches == ()
     assert found.problems[0]["journey"] == "tickets"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("c-1", "c-1"),
+        ("a b/c", "a_b_c"),
+        ("x" * 200, "x" * 200),
+        ("漢" * 200, "漢" * 67),
+        ("👟" * 200, "👟" * 50),
+    ],
+    ids=["short", "unsafe", "longest of ASCII", "of three bytes each", "of four bytes each"],
+)
+def test_a_workflow_id_is_no_longer_than_temporal_takes(key: str, shown: str) -> None:
+    run_id = new_id()
+    found = workflow_id("cart-abandonment", key, run_id)
+
+    assert found == f"cart-abandonment/{shown}/{run_id}"
+    assert len(found.encode()) <= MAX_WORKFLOW_ID_BYTES
