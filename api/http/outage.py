@@ -46,6 +46,9 @@ _CANCELLED_TASKS: set["asyncio.Future[Any]"] = set()
 class Outage(Exception):
     """Postgres did not do the work. The same work may be retried later."""
 
+    may_be_written = True
+    """Whether the work had begun: its COMMIT may have succeeded although the answer was lost."""
+
     is_stale_connection = False
     """Whether the cause is a pooled connection that died since its last use; the next one may be alive."""
 

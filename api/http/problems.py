@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.http.outage import Outage, is_outage
 from api.pages import page
@@ -93,13 +94,13 @@ def unprocessable(detail: str, *errors: tuple[str, str]) -> Problem:
     return Problem(422, detail, errors=errors)
 
 
-def overloaded() -> Problem:
-    """Return the 429 of a full ingest queue."""
+def overloaded(retry_after_s: int = 1) -> Problem:
+    """Return the 429 of a full ingest queue. ``retry_after_s``: whole seconds until there is room."""
     return Problem(
         429,
         "too many events are waiting here, and nothing of this request was written; "
         "send it again after Retry-After seconds",
-        headers={"Retry-After": "1"},
+        headers={"Retry-After": str(retry_after_s)},
     )
 
 
@@ -110,6 +111,7 @@ def register_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(asyncpg.PostgresError, _handle_postgres_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
@@ -135,9 +137,13 @@ async def _handle_problem(request: Request, error: Exception) -> Response:
 
 async def _handle_outage(request: Request, error: Exception) -> Response:
     log.warning("postgres_away", path=request.scope.get("path"), error=str(error))
-    detail = (
-        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds"
+    # Work that has begun may be committed although its answer was lost.
+    outcome = (
+        "it is not known whether this request was written"
+        if getattr(error, "may_be_written", True)
+        else "nothing of this request was written"
     )
+    detail = f"Postgres does not answer, and {outcome}; send the same again after Retry-After seconds"
     return _respond(request, Problem(503, detail, headers={"Retry-After": "2"}))
 
 
@@ -174,6 +180,11 @@ def _error_location(loc: Sequence[int | str]) -> str:
     if loc and loc[0] == "body":
         return json_pointer(loc[1:])
     return str(loc[-1]) if loc else ""
+
+
+async def _handle_disconnect(_: Request, __: Exception) -> Response:
+    # The client went away while its body was read. Nobody receives this answer.
+    return Problem(400, "the connection ended before the body did; send it again").to_response()
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
