@@ -40,7 +40,7 @@ EVENT_PATHS = frozenset({*CALL_TYPE_BY_PATH, "/v1/events"})
 KEY_IN_BODY_PATHS = frozenset(CALL_TYPE_BY_PATH)
 """Paths whose key may be in the body, where the browser client puts it."""
 
-_PARSE_SLICE_S = 0.005
+PARSE_SLICE_S = 0.005
 """Seconds of parsing after which other requests get their turn."""
 
 _UNREPAIRABLE_POINTERS = frozenset({"/id", "/source", "/type", "/messageId", "/event"})
@@ -167,13 +167,13 @@ async def _parse_body(
     admission.budget.charge_events(len(items))
     measure = len(body) > MAX_EVENT_BYTES
     parsed_items: list[ParseResult] = []
-    slice_end = time.monotonic() + _PARSE_SLICE_S
+    slice_end = time.monotonic() + PARSE_SLICE_S
     for item in items:
         parsed_items.append(_parse_item(item, read, clean=parsed.is_clean, measure=measure))
         if time.monotonic() > slice_end:
             # Yields control here, so that other requests do not wait for the rest of the body.
             await asyncio.sleep(0)
-            slice_end = time.monotonic() + _PARSE_SLICE_S
+            slice_end = time.monotonic() + PARSE_SLICE_S
     return parsed_items, is_single
 
 
