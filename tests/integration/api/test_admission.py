@@ -278,7 +278,7 @@ async def test_others_have_their_turn_while_a_large_body_is_parsed(
     await clock
 
     assert answer.status_code == 200
-    assert turns > 900
+    assert turns >= 900
 
 
 def test_a_slice_of_parsing_is_short() -> None:
