@@ -102,7 +102,7 @@ class Batcher:
         max_batch_events: int = 500,
         max_queued_events: int = 5000,
         queue_timeout_s: float = 5.0,
-        max_unverified_batch_events: int = 50,
+        max_unverified_batch_events: int = 25,
         max_queued_unverified_events: int = 2500,
     ) -> None:
         """Create a batcher.

@@ -127,7 +127,7 @@ def _purchases(first: int, count: int) -> list[EventBody]:
 
 
 async def _buy(till: aiohttp.ClientSession, purchases: Sequence[EventBody]) -> list[float]:
-    """Send purchases one by one. Return the milliseconds of each. Raises RuntimeError for any but accepted."""
+    """Send purchases one by one. Return the milliseconds of each. Raises RuntimeError if one is refused."""
     waits = []
     for purchase in purchases:
         began = time.perf_counter()

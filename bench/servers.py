@@ -89,7 +89,8 @@ class BenchServers:
     ) -> AsyncIterator[BenchProcesses]:
         """Run processes until the block ends: ``waypost`` api, relay or worker, or modules of this package.
 
-        ``journeys``: the module with the journeys. ``settings``: variables in place of the benches' own. Raises ``StackError`` if a process does not become ready.
+        ``journeys``: the module with the journeys. ``settings``: variables in place of the benches' own.
+        Raises ``StackError`` if a process does not become ready.
         """
         port = choose_ports({"api": PortRequest("API_PORT", 8000, 0)})["api"].number
         processes = BenchProcesses(f"http://{HOST}:{port}")

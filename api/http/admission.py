@@ -1,5 +1,6 @@
 """Admission of requests: the key and the sender's budget, before a body is read or parsed."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,6 +16,12 @@ from api.http.problems import Problem
 MAX_KEYLESS_BODY_BYTES = 512 * 1024
 """Bytes, as sent and after gzip, of a body that is read to find its key. Batches of the browser client
 end at 500 kB."""
+
+REFUSAL_DELAY_S = 0.25
+"""Seconds before a 429 is answered. A client that does not wait as it says gets few of them a second."""
+
+MAX_DELAYED_REFUSALS = 1000
+"""Refusals that wait at once. More are answered without delay, so that they take no memory."""
 
 SERVER_KEY_PATHS = frozenset({"/v1/identity/tokens"})
 """Paths below ``/v1`` for which a server key suffices. All others but those of events need an admin key."""
@@ -124,6 +131,7 @@ class AdmissionMiddleware:
     def __init__(self, app: ASGIApp, *, event_paths: frozenset[str], keyless_paths: frozenset[str]) -> None:
         """Create the middleware. ``keyless_paths``: event paths whose key may be in the body."""
         self._app, self._event_paths, self._keyless_paths = app, event_paths, keyless_paths
+        self._delayed = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that may be read."""
@@ -133,6 +141,12 @@ class AdmissionMiddleware:
         try:
             self._admit(scope)
         except Problem as problem:
+            if problem.status == 429 and self._delayed < MAX_DELAYED_REFUSALS:
+                self._delayed += 1
+                try:
+                    await asyncio.sleep(REFUSAL_DELAY_S)
+                finally:
+                    self._delayed -= 1
             await problem.to_response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -145,6 +159,13 @@ class AdmissionMiddleware:
             role = Role.SERVER if path in SERVER_KEY_PATHS else Role.ADMIN
             _state(scope).keys.authorize(key_from_header(request), role)
 
+    def _charge_unknown_key(self, state: Any, address: str) -> None:
+        """Charge a wrong key, so that keys cannot be tried at any rate. Raises ``Problem`` 429."""
+        try:
+            state.budgets.for_request(None, address).reserve(0)
+        except OverBudget as error:
+            raise error.to_problem() from None
+
     def _admit_events(self, request: Request, *, is_keyless: bool) -> Admission:
         state, address = _state(request.scope), request.client.host if request.client else ""
         refused = state.metrics.refused_requests
@@ -153,6 +174,7 @@ class AdmissionMiddleware:
             key = None if secret is None and is_keyless else state.keys.authorize(secret, Role.WRITE)
         except Problem:
             refused.labels(NO_KEY_LABEL, "unknown_key").inc()
+            self._charge_unknown_key(state, address)
             raise
         budget = state.budgets.for_request(key, address)
         admission = Admission(state.keys, state.budgets, state.metrics, address, key, budget)

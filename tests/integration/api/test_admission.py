@@ -310,3 +310,11 @@ async def test_bodies_of_strangers_are_parsed_one_at_a_time(
 
     assert strangers == 1
     assert most > 1
+
+
+async def test_wrong_keys_cannot_be_tried_at_any_rate(api: OpenApi) -> None:
+    tight(api.doors)
+    wrong = {"Authorization": "Bearer wrong"}
+    found = [(await status_unread(api, "POST", "/v1/events", wrong))[0] for _ in range(21)]
+
+    assert found == [401] * 20 + [429]
