@@ -79,7 +79,7 @@ class ServerSettings(BaseSettings):
     api_port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     waypost_trusted_proxies: str = Field(
         default="127.0.0.1,::1",
-        description="addresses and networks of the reverse proxies whose X-Forwarded-For and "
+        description="addresses and networks of the reverse proxies from which X-Forwarded-For and "
         "X-Forwarded-Proto are believed, comma-separated",
     )
 

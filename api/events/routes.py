@@ -38,7 +38,7 @@ EVENT_PATHS = frozenset({*CALL_TYPE_BY_PATH, "/v1/events"})
 """All paths that receive events; open to every web origin."""
 
 KEY_IN_BODY_PATHS = frozenset(CALL_TYPE_BY_PATH)
-"""Paths whose key may be in the body, where the browser client puts it."""
+"""Paths of which the key may be in the body, where the browser client puts it."""
 
 PARSE_SLICE_S = 0.005
 """Seconds of parsing after which other requests get their turn."""

@@ -129,7 +129,7 @@ class AdmissionMiddleware:
     """
 
     def __init__(self, app: ASGIApp, *, event_paths: frozenset[str], keyless_paths: frozenset[str]) -> None:
-        """Create the middleware. ``keyless_paths``: event paths whose key may be in the body."""
+        """Create the middleware. ``keyless_paths``: event paths of which the key may be in the body."""
         self._app, self._event_paths, self._keyless_paths = app, event_paths, keyless_paths
         self._delayed = 0
 

@@ -40,7 +40,7 @@ async def read_body(request: Request) -> bytes:
         detail = f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
         raise Problem(408, detail) from None
     except ClientDisconnect:
-        # Nobody reads this answer. The sender keeps its events, and sends them again.
+        # No client reads this answer. The sender keeps its events, and sends them again.
         raise Problem(400, "the connection ended before the body did; send it again") from None
     if body.startswith(_GZIP_MAGIC):
         return decompress_gzip(body)

@@ -21,7 +21,7 @@ BYTES_PER_EVENT = 4096
 """Bytes of bodies, after gzip, that the budget of one event pays for: several times an ordinary event."""
 
 MAX_ADDRESSES = 20_000
-"""(key, address) pairs whose buckets are kept. The one that was used longest ago goes first."""
+"""(key, address) pairs of which the buckets are kept. The one that was used longest ago goes first."""
 
 NO_KEY_LABEL = "none"
 """Label of requests without a key in their headers, as the browser client sends them."""
@@ -39,15 +39,15 @@ class OverBudget(Exception):
         self.reason = reason
         """The exhausted bucket: address_events, address_bytes, key_events or key_bytes."""
         self.retry_after_s = max(1, math.ceil(wait_s))
-        """Whole seconds after which the budget suffices, if nobody else uses it up."""
+        """Whole seconds after which the budget suffices, if no other sender uses it up."""
 
     def to_problem(self) -> Problem:
         """Return the 429 for the request."""
-        whose = "address" if self.reason.startswith("address") else "key"
+        holder = "address" if self.reason.startswith("address") else "key"
         what = "events" if self.reason.endswith("events") else "bytes"
         return Problem(
             429,
-            f"the {what} that one {whose} may send are used up, and nothing of this request was written; "
+            f"the {what} that one {holder} may send are used up, and nothing of this request was written; "
             "send it again after Retry-After seconds. A backend that sends more uses a server key",
             headers={"Retry-After": str(self.retry_after_s)},
         )
@@ -174,7 +174,7 @@ class SenderBudgets:
     def _address_buckets(self, digest: bytes, address: str, now: float) -> _Buckets:
         found = self._addresses.get((digest, address))
         if found is None:
-            # A bucket that nobody used for BURST_S is full again, so that forgetting it changes nothing.
+            # A bucket that was not used for BURST_S is full again, so that forgetting it changes nothing.
             while len(self._addresses) >= MAX_ADDRESSES:
                 self._addresses.popitem(last=False)
             found = self._addresses[digest, address] = _Buckets.full(self._address_rate, now)

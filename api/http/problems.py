@@ -183,7 +183,7 @@ def _error_location(loc: Sequence[int | str]) -> str:
 
 
 async def _handle_disconnect(_: Request, __: Exception) -> Response:
-    # The client went away while its body was read. Nobody receives this answer.
+    # The client went away while its body was read. No client receives this answer.
     return Problem(400, "the connection ended before the body did; send it again").to_response()
 
 
