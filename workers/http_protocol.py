@@ -22,7 +22,7 @@ _LINGER_S = 1.0
 
 
 class TimedHttpProtocol(HttpToolsProtocol):
-    """Ends connections of which the headers or the body do not arrive in time, whatever is done with the request.
+    """Ends connections of which headers or body do not arrive in time, whatever is done with the request.
 
     uvicorn limits only the time between two requests. A client that sends a byte a minute would otherwise
     keep a connection, and what was read of its request, for ever.
