@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.batching import Batcher
 from api.dependencies import AppState
 from api.events import routes as event_routes
+from api.http.admission import AdmissionMiddleware
 from api.http.bodies import BodySizeLimitMiddleware
+from api.http.budgets import SenderBudgets
 from api.http.keys import ApiKeys
 from api.http.metrics import Metrics
 from api.http.problems import register_problem_handlers
@@ -103,6 +105,11 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     for router in (*(part.router for part in parts), why_routes.page_router):
         app.include_router(router)
     register_problem_handlers(app)
+    app.add_middleware(
+        AdmissionMiddleware,
+        event_paths=event_routes.EVENT_PATHS,
+        keyless_paths=event_routes.KEY_IN_BODY_PATHS,
+    )
     app.add_middleware(BodySizeLimitMiddleware)
     app.add_middleware(EventsCorsMiddleware)
     return app
@@ -134,6 +141,10 @@ async def _lifespan(
         metrics=metrics,
         ingest_rules=rules,
         limits=limits,
+        budgets=SenderBudgets(
+            address_events_per_s=settings.waypost_address_events_per_s,
+            key_events_per_s=settings.waypost_key_events_per_s,
+        ),
     )
     try:
         yield

@@ -1,7 +1,8 @@
 """What routes depend on: the app's state (built once, in ``api.app``), keys, paging and path parameters."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.batching import Batcher, Overloaded
+from api.http.budgets import SenderBudgets
 from api.http.keys import ApiKey, ApiKeys, Role, key_from_header
 from api.http.metrics import Metrics
 from api.http.outage import Result, run_read, with_outage_check
@@ -45,13 +47,16 @@ class AppState:
     metrics: Metrics
     ingest_rules: IngestConfig
     limits: Limits
+    budgets: SenderBudgets
+    unverified_parsing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Held while the body of an unverified sender is parsed."""
 
     async def ingest(self, *events: IncomingEvent) -> list[IngestResult]:
         """Ingest Waypost's own events. Raises ``Problem`` 429 if overloaded, ``Outage``."""
         try:
             answers = await self.batcher.submit(events)
-        except Overloaded:
-            raise overloaded() from None
+        except Overloaded as error:
+            raise overloaded(error.retry_after_s) from None
         for answer in answers:
             self.metrics.events.labels(answer.status.value).inc()
         return answers

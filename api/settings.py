@@ -1,6 +1,9 @@
 """Settings of the API from the environment, and the check that refuses missing or unsafe ones."""
 
+import hashlib
+import itertools
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -17,6 +20,16 @@ LOCAL_WRITE_KEY = "dev-write"
 LOCAL_SERVER_KEY = "dev-server"
 LOCAL_ADMIN_KEY = "dev-admin"
 LOCAL_SECRET = "waypost-local-stack-signs-with-this"  # noqa: S105 - says what it is; refused elsewhere
+
+
+_LOCAL_DIGESTS = {
+    hashlib.sha256(value.encode()).digest()
+    for value in (LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET)
+}
+"""Of keys as they are set, or as their hash is."""
+
+MIN_SECRET_KEY_LENGTH = 16
+"""Characters of a server or an admin key outside of a local stack."""
 
 
 class InvalidSettings(ValueError):
@@ -63,6 +76,17 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         default="", description="Temporal namespace; empty: the SDK's own setting"
     )
     temporal_ui_url: str = Field(default="", description="base URL of the Temporal web UI, for links")
+    api_host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    waypost_address_events_per_s: float = Field(
+        default=100.0,
+        ge=0,
+        description="events a second that one client address may send with one write key; 0: any number",
+    )
+    waypost_key_events_per_s: float = Field(
+        default=500.0,
+        ge=0,
+        description="events a second that a process takes in under one write key; 0: any number",
+    )
     default_timezone: str = Field(default="UTC", description="IANA zone of profiles without a known one")
     default_region: str = Field(
         default="", description="ISO 3166 code of the country that phone numbers without one belong to"
@@ -135,7 +159,12 @@ class ApiSettings(DatabaseSettings, PolicySettings):
                 faults.append(str(error))
         if any(len(secret.encode()) < MIN_SECRET_BYTES for secret in self.signing_secrets):
             faults.append(f"each of WAYPOST_SECRETS needs at least {MIN_SECRET_BYTES} bytes")
-        faults += [*self._development_key_faults(), *self._shared_key_faults()]
+        faults += self._key_faults()
+        if self.waypost_local and not _is_loopback(self.api_host):
+            faults.append(
+                f"WAYPOST_LOCAL is set and API_HOST is {self.api_host!r}: the keys of a local stack are "
+                "known to everybody; listen on 127.0.0.1, or set keys of your own without WAYPOST_LOCAL"
+            )
         url = urlsplit(self.public_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             faults.append(f"PUBLIC_URL must look like https://waypost.example.com, got {self.public_url!r}")
@@ -149,30 +178,49 @@ class ApiSettings(DatabaseSettings, PolicySettings):
             faults.append(f"DEFAULT_REGION must be two letters such as DE, got {self.default_region!r}")
         return faults
 
-    def _development_key_faults(self) -> list[str]:
-        development_values = {LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
-        configured = (*self.write_keys, *self.server_keys, *self.admin_keys, *self.signing_secrets)
-        if self.waypost_local or not any(
-            value.rpartition(":")[2] in development_values for value in configured
+    def _key_faults(self) -> list[str]:
+        """Report keys that are of two kinds, too short, or those of a local stack. Shows no key."""
+        faults: list[str] = []
+        kinds: dict[str, set[bytes]] = {}
+        for name, role, texts in (
+            ("WAYPOST_WRITE_KEYS", Role.WRITE, self.write_keys),
+            ("WAYPOST_SERVER_KEYS", Role.SERVER, self.server_keys),
+            ("WAYPOST_ADMIN_KEYS", Role.ADMIN, self.admin_keys),
         ):
-            return []
-        return [
-            "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
+            try:
+                keys = [ApiKey.parse(text, role) for text in texts]
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
+                continue
+            kinds[name] = {key.digest for key in keys}
+            if role > Role.WRITE and not self.waypost_local:
+                faults += [
+                    f"{name}: a key has {key.length} characters and needs {MIN_SECRET_KEY_LENGTH}, so that "
+                    "it cannot be guessed; make one with `openssl rand -hex 32`"
+                    for key in keys
+                    if key.length is not None and key.length < MIN_SECRET_KEY_LENGTH
+                ]
+        secrets = {hashlib.sha256(secret.encode()).digest() for secret in self.signing_secrets}
+        kinds["WAYPOST_SECRETS"] = secrets
+        faults += [
+            f"a key is in both {first} and {second}: write keys may be public, server keys vouch for people, "
+            "admin keys do everything, and secrets sign; make another for one of them, "
+            "`openssl rand -hex 32`"
+            for first, second in itertools.combinations(kinds, 2)
+            if kinds[first] & kinds[second]
         ]
+        if not self.waypost_local and _LOCAL_DIGESTS & set().union(*kinds.values()):
+            faults.append(
+                "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
+            )
+        return faults
 
-    def _shared_key_faults(self) -> list[str]:
-        """Report a key that is both a write and a server key. Write keys may be public in a page's source."""
-        try:
-            write = {ApiKey.parse(text, Role.WRITE).digest for text in self.write_keys}
-            server = {ApiKey.parse(text, Role.SERVER).digest for text in self.server_keys}
-        except ValueError as error:
-            return [f"WAYPOST_WRITE_KEYS or WAYPOST_SERVER_KEYS: {error}"]
-        if write & server:
-            return [
-                "a key is in both WAYPOST_WRITE_KEYS and WAYPOST_SERVER_KEYS: write keys may be public, "
-                "server keys vouch for people; make another for one of them, `openssl rand -hex 32`"
-            ]
-        return []
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _split_list(text: str) -> tuple[str, ...]:

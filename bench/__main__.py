@@ -15,12 +15,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import gate, identity, ingest, journeys, latency, machine
+from bench import gate, hostile, identity, ingest, journeys, latency, machine
 from bench.report import BenchComparison, comparison_table
 from bench.servers import start_servers
 from bench.sizes import DEFAULT, FULL, QUICK, SEED, Sizes
 
-BENCHES: dict[str, ModuleType] = {bench.NAME: bench for bench in (ingest, identity, journeys, latency, gate)}
+BENCHES: dict[str, ModuleType] = {
+    bench.NAME: bench for bench in (ingest, identity, journeys, latency, gate, hostile)
+}
 RESULTS = Path(__file__).parent / "results"
 
 _MIN_TABLE_WIDTH = 132
@@ -35,7 +37,7 @@ def main(
         bool, typer.Option("--json", help="Print the results as JSON instead of a table.")
     ] = False,
 ) -> None:
-    """Measure ingest, identity, journeys, latency and the gate, each beside its bare counterpart."""
+    """Measure ingest, identity, journeys, latency and the gate beside bare counterparts, and an attack."""
     if quick and full:
         raise typer.BadParameter("--quick and --full exclude one another")
     unknown = sorted(set(only or ()) - set(BENCHES))

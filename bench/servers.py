@@ -12,12 +12,13 @@ from pathlib import Path
 from local.ports import HOST, PortRequest, choose_ports
 from local.postgres import EmbeddedPostgres, temporary_database
 from local.processes import ChildProcess, Command
-from local.stack import ADMIN_KEY, WRITE_KEY, is_api_ready
+from local.stack import ADMIN_KEY, SERVER_KEY, WRITE_KEY, is_api_ready
 from local.temporal_server import NAMESPACE, TemporalDevServer
 from profiles.db.migrate import upgrade_schema
 
 ROOT = Path(__file__).parents[1]
 WRITE_HEADERS = {"Authorization": f"Bearer {WRITE_KEY}"}
+SERVER_HEADERS = {"Authorization": f"Bearer {SERVER_KEY}"}
 SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
 
 ProgressCallback = Callable[[str], None]
@@ -73,15 +74,20 @@ class BenchServers:
 
     @asynccontextmanager
     async def run_processes(
-        self, database_url: str, *modules: str, journeys: str = "journeys"
+        self,
+        database_url: str,
+        *modules: str,
+        journeys: str = "journeys",
+        settings: Mapping[str, str] | None = None,
     ) -> AsyncIterator[BenchProcesses]:
         """Run processes until the block ends: ``waypost`` api, relay or worker, or modules of this package.
 
-        ``journeys``: the module with the journeys. Raises ``StackError`` if a process does not become ready.
+        ``journeys``: the module with the journeys. ``settings``: variables in place of the benches' own.
+        Raises ``StackError`` if a process does not become ready.
         """
         port = choose_ports({"api": PortRequest("API_PORT", 8000, 0)})["api"].number
         processes = BenchProcesses(f"http://{HOST}:{port}")
-        environment = self._environment(database_url, port, journeys)
+        environment = {**self._environment(database_url, port, journeys), **(settings or {})}
         async with AsyncExitStack() as stack:
             for name in modules:
                 child = ChildProcess(_command(name, environment))
@@ -109,7 +115,11 @@ class BenchServers:
             "WAYPOST_JOURNEYS": journeys,
             "WAYPOST_SECRETS": SECRET,
             "WAYPOST_WRITE_KEYS": WRITE_KEY,
+            "WAYPOST_SERVER_KEYS": SERVER_KEY,
             "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
+            # The benches send from one address, faster than any client of a shop.
+            "WAYPOST_ADDRESS_EVENTS_PER_S": "0",
+            "WAYPOST_KEY_EVENTS_PER_S": "0",
             "WORKER_GRACE_S": "2",
         }
 

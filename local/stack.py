@@ -18,6 +18,8 @@ from local.processes import ChildProcess, Command, LogCallback, StackError, disc
 from local.temporal_server import NAMESPACE, TemporalDevServer
 from profiles.db.migrate import upgrade_schema
 
+_BUDGET_SETTINGS = ("WAYPOST_ADDRESS_EVENTS_PER_S", "WAYPOST_KEY_EVENTS_PER_S")
+
 WRITE_KEY = "dev-write"
 
 SERVER_KEY = "dev-server"
@@ -132,6 +134,8 @@ class LocalStack:
             "WAYPOST_WRITE_KEYS": WRITE_KEY,
             "WAYPOST_SERVER_KEYS": SERVER_KEY,
             "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
+            # All senders of this machine are one address, and the demo sends a day's traffic in seconds.
+            **{name: os.environ.get(name) or "0" for name in _BUDGET_SETTINGS},
             "WORKER_GRACE_S": str(_WORKER_GRACE_S),
             **self._extra_environment,
         }

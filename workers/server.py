@@ -7,6 +7,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from workers.http_protocol import TimedHttpProtocol
 from workers.settings import ServerSettings
 
 _SHUTDOWN_GRACE_S = 5
@@ -33,6 +34,8 @@ def serve_app(app: FastAPI, settings: ServerSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=TimedHttpProtocol,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
     )
     server = _LoggingServer(config)

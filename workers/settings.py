@@ -1,5 +1,6 @@
 """Settings read from the environment: worker, relay, local stack, API server, ingest client."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -89,6 +90,30 @@ class ServerSettings(BaseSettings):
 
     api_host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     api_port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
+    waypost_trusted_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="addresses and networks of the reverse proxies from which X-Forwarded-For and "
+        "X-Forwarded-Proto are believed, comma-separated",
+    )
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """The proxies. Raises ``UserError`` for what is neither an address nor a network."""
+        found = [part.strip() for part in self.waypost_trusted_proxies.split(",") if part.strip()]
+        for proxy in found:
+            try:
+                network = ip_network(proxy)
+            except ValueError as error:
+                raise UserError(
+                    "WAYPOST_TRUSTED_PROXIES must hold addresses such as 10.0.0.5 or networks such as "
+                    f"10.0.0.0/8, comma-separated; got {proxy[:60]!r}: {error}"
+                ) from None
+            if network.prefixlen == 0:
+                raise UserError(
+                    "WAYPOST_TRUSTED_PROXIES must not hold every address: a client could state any address "
+                    "as its own; name the proxies alone"
+                )
+        return found
 
 
 class IngestSettings(BaseSettings):

@@ -1,6 +1,6 @@
 """Shared parts of the event parsers: rejections, warnings, identifiers, and checks of times."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +29,38 @@ EventWarning = dict[str, str]
 def event_warning(code: str, pointer: str, detail: str) -> EventWarning:
     """Return a warning about the value at ``pointer``; ``detail`` continues its sentence."""
     return {"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"}
+
+
+MAX_WARNINGS_PER_EVENT = 20
+"""Warnings of one event that are kept and answered."""
+
+_MAX_POINTER_LENGTH = 200
+
+_MAX_WARNING_LENGTH = 500
+
+
+def shorten_warnings(warnings: Sequence[EventWarning]) -> tuple[EventWarning, ...]:
+    """Return the first warnings, each cut to a few lines, and one that counts the others.
+
+    An answer would otherwise be larger than the body that caused it, since a warning repeats names of fields.
+    """
+    kept = tuple(
+        {
+            "code": warning["code"],
+            "pointer": _cut(warning["pointer"], _MAX_POINTER_LENGTH),
+            "detail": _cut(warning["detail"], _MAX_WARNING_LENGTH),
+        }
+        for warning in warnings[:MAX_WARNINGS_PER_EVENT]
+    )
+    others = len(warnings) - len(kept)
+    if not others:
+        return kept
+    detail = f"the event has {others} more problems; mend the ones that are listed first"
+    return (*kept, {"code": "more_problems", "pointer": "", "detail": detail})
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

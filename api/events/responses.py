@@ -1,6 +1,6 @@
 """Responses of the event routes, as docs/reference/events.md describes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import orjson
@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel, Field
 
 from api.events.parsed import EventWarning, Rejection
+from api.http.problems import Problem
 from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.state.event_records import IncomingEvent
 
@@ -61,6 +62,33 @@ def to_response(
     if single and results and results[0]["status"] == IngestStatus.REJECTED:
         raise Rejection(results[0]["code"], results[0]["detail"]).to_problem()
     return Response(orjson.dumps({"success": True, "results": results}), media_type="application/json")
+
+
+def partly_committed(
+    parsed_items: Sequence[IncomingEvent | Rejection],
+    stored: Mapping[int, IngestResult],
+    counter: Counter,
+) -> Problem:
+    """Return the 503 of a request of which only some events are known to be written, with their results.
+
+    ``stored``: index among the events that were parsed → ingest result. Not a 200, because clients drop the
+    whole batch then. What is written already is a duplicate when it comes again.
+    """
+    results = []
+    events = (index for index, item in enumerate(parsed_items) if isinstance(item, IncomingEvent))
+    for number, index in enumerate(events):
+        if number in stored:
+            results.append(_to_event_result(index, parsed_items[index], iter((stored[number],))))
+    for result in results:
+        counter.labels(result["status"]).inc()
+    written = sum(result["status"] != IngestStatus.REJECTED for result in results)
+    return Problem(
+        503,
+        f"{written} of {len(parsed_items)} events are written, those under results; of the others it is not "
+        "known. Send the same again after Retry-After seconds: what is written is a duplicate then",
+        headers={"Retry-After": "2"},
+        results=results,
+    )
 
 
 def _to_event_result(

@@ -87,6 +87,9 @@ IDENTIFIER_FIELDS = {
 }
 """Identifiers that stand in traits, context.traits or properties, each by the names it has there."""
 
+_MAX_ADDRESS_LENGTH = 320
+"""Characters of an email address (RFC 5321 section 4.5.3.1). Longer texts are not searched for one."""
+
 MESSAGE_ID_PROPERTIES = ("message_id", "messageId", "email_id", "send_id", "sms_id")
 """Where such an event carries the id of the message, in this order."""
 
@@ -230,7 +233,9 @@ def _previous_id_type(parsed: SegmentCall, context: dict[str, Any]) -> str:
     if id_type in IDENTIFIER_TYPES:
         return str(id_type)
     previous = parsed.previousId
-    if isinstance(previous, str) and "@" in previous and contains_email_or_phone(previous):
+    if not isinstance(previous, str) or len(previous) > _MAX_ADDRESS_LENGTH:
+        return "anonymous_id"
+    if "@" in previous and contains_email_or_phone(previous):
         return "email"
     return "anonymous_id"
 

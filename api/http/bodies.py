@@ -5,6 +5,7 @@ import zlib
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import Problem
@@ -30,7 +31,7 @@ async def read_body(request: Request) -> bytes:
     """Return the body, inflated if its first bytes are those of gzip, whatever the headers state.
 
     Raises ``Problem``: 413 over ``MAX_BODY_BYTES``, before inflating by ``BodySizeLimitMiddleware``; 400 for
-    broken gzip, 408 after ``BODY_TIMEOUT_S``, 415 for another compression.
+    broken gzip or a client that hung up, 408 after ``BODY_TIMEOUT_S``, 415 for another compression.
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -38,6 +39,9 @@ async def read_body(request: Request) -> bytes:
     except TimeoutError:
         detail = f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
         raise Problem(408, detail) from None
+    except ClientDisconnect:
+        # No client reads this answer. The sender keeps its events, and sends them again.
+        raise Problem(400, "the connection ended before the body did; send it again") from None
     if body.startswith(_GZIP_MAGIC):
         return decompress_gzip(body)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -69,6 +73,13 @@ def body_too_large(when: str = "") -> Problem:
     return Problem(413, f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches")
 
 
+def declared_size(scope: Scope) -> int | None:
+    """Return the Content-Length of a request; None if it is missing or no number."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    # More digits than any body has, and than int() reads.
+    return int(declared[:18]) if declared.isdigit() else None
+
+
 def exceeds_depth(value: Any, limit: int = MAX_DEPTH) -> bool:
     """Whether objects and lists are nested deeper than ``limit``. Iterates by level, without recursion."""
     level = [value] if isinstance(value, dict | list) else []
@@ -97,8 +108,7 @@ class BodySizeLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        if (declared_size(scope) or 0) > MAX_BODY_BYTES:
             await body_too_large().to_response()(scope, receive, send)
             return
         size = 0

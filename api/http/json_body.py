@@ -16,9 +16,22 @@ from api.http.problems import Problem, json_pointer
 
 _ESCAPED_NUL = b"\\u0000"
 
-_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+_BRACKET_RUN = re.compile(
+    rb"""(?:[^"\[\]{}]++ | "[^"\\]*+(?:\\.[^"\\]*+)*+"? )*+ ([\[{]++ | [\]}]++ | \Z)""",
+    re.DOTALL | re.VERBOSE,
+)
+"""Everything up to the next brackets, and these. It matches at every position and possessively, so that a
+search never starts over; a string that is not closed lasts until the end. It takes linear time."""
+
+_MAX_BRACKET_RUNS = 100_000
+"""Runs of equal brackets in a body that is not strict JSON. 1,000 ordinary events have a tenth of them."""
 
 _UNSTORABLE_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+MAX_WARNINGS = 20
+"""Warnings of one event that are written out."""
 
 _MAX_PARSER_DEPTH = 200
 """Levels. Far more than an event may have, far fewer than Python's stack allows."""
@@ -62,65 +75,108 @@ def invalid_json(why: str) -> Problem:
 
 
 def _cut_at_parser_depth(body: bytes, text: str) -> str:
-    """Return the text with every value nested deeper than ``_MAX_PARSER_DEPTH`` replaced by ``null``."""
+    """Return the text with every value nested deeper than ``_MAX_PARSER_DEPTH`` replaced by ``null``.
+
+    Raises ``ValueError`` for more than ``_MAX_BRACKET_RUNS`` runs of brackets.
+    """
     if body.count(b"[") + body.count(b"{") <= _MAX_PARSER_DEPTH:
         return text
     kept: list[bytes] = []
     depth, start = 0, 0
-    for token in _JSON_TOKEN.finditer(body):
-        mark = token[0]
-        if mark in (b"[", b"{"):
-            depth += 1
-            if depth == _MAX_PARSER_DEPTH + 1:
-                kept.append(body[start : token.start()] + b"null")
-        elif mark in (b"]", b"}"):
-            if depth == _MAX_PARSER_DEPTH + 1:
-                start = token.end()
-            depth -= 1
+    for runs, found in enumerate(_BRACKET_RUN.finditer(body)):
+        if runs > _MAX_BRACKET_RUNS:
+            raise ValueError("too many objects and lists")
+        begin, end = found.span(1)
+        if body[begin : begin + 1] in (b"[", b"{"):
+            if depth <= _MAX_PARSER_DEPTH < depth + end - begin:
+                kept.append(body[start : begin + _MAX_PARSER_DEPTH - depth] + b"null")
+            depth += end - begin
+        else:
+            if depth - (end - begin) <= _MAX_PARSER_DEPTH < depth:
+                start = begin + depth - _MAX_PARSER_DEPTH
+            depth -= end - begin
     kept.append(body[start:] if depth <= _MAX_PARSER_DEPTH else b"")
     return b"".join(kept).decode("utf-8-sig")
 
 
+def json_size(value: Any) -> int:
+    """Return the bytes of a value as compact JSON, also if it holds what only a repair makes storable."""
+    try:
+        return len(orjson.dumps(value))
+    except (TypeError, RecursionError):
+        # Deeper than orjson goes, a number beyond 64 bits, or half a surrogate pair.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return len(text.encode(errors="surrogatepass"))
+
+
 def repair_json(value: Any) -> tuple[Any, list[dict[str, str]]]:
-    """Replace what cannot be stored. Return the value, and a warning for each replacement.
+    """Replace what cannot be stored, in place. Return the value, and a warning for each replacement.
 
-    Recursive: call it only for values of limited depth (``api.http.bodies.exceeds_depth``).
+    Of more than ``MAX_WARNINGS`` replacements the others are counted in one warning. Recursive: call it only
+    for values of limited depth (``api.http.bodies.exceeds_depth``).
     """
-    problems: list[dict[str, str]] = []
-    return _repair_value(value, (), problems), problems
+    warnings = _Warnings()
+    repaired = _repair_value(value, None, warnings)
+    return repaired, warnings.to_list()
 
 
-def _repair_value(value: Any, place: tuple[int | str, ...], problems: list[dict[str, str]]) -> Any:
-    if isinstance(value, str):
-        return _repair_text(value, place, problems)
-    if isinstance(value, float) and not math.isfinite(value):
+_Place = tuple[Any, int | str] | None
+"""A linked list: (place of the container, name or index in it); None for the value itself."""
+
+_UNSTORABLE_TEXT = "had a NUL character or half a surrogate pair, kept as U+FFFD; send valid Unicode"
+
+
+class _Warnings:
+    """The first warnings of one value in full, and the number of the others."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, str]] = []
+        self._others = 0
+
+    def add(self, code: str, place: _Place, detail: str) -> None:
+        if len(self._found) >= MAX_WARNINGS:
+            self._others += 1
+            return
+        parts: list[int | str] = []
+        while place is not None:
+            place, part = place
+            parts.append(part if isinstance(part, int) else _UNSTORABLE_CHARACTERS.sub(_REPLACEMENT, part))
+        where = json_pointer(parts[::-1])
+        self._found.append({"code": code, "pointer": where, "detail": f"{where or 'the event'} {detail}"})
+
+    def to_list(self) -> list[dict[str, str]]:
+        if not self._others:
+            return self._found
+        detail = f"the event has {self._others} more values of this kind; send valid JSON"
+        return [*self._found, {"code": "more_problems", "pointer": "", "detail": detail}]
+
+
+def _repair_value(value: Any, place: _Place, warnings: _Warnings) -> Any:
+    kind = type(value)
+    if kind is str:
+        if not _UNSTORABLE_CHARACTERS.search(value):
+            return value
+        warnings.add("bad_text", place, _UNSTORABLE_TEXT)
+        return _UNSTORABLE_CHARACTERS.sub(_REPLACEMENT, value)
+    if kind is float:
+        if math.isfinite(value):
+            return value
         detail = "was NaN or beyond double precision, kept as null; send a finite number"
-        _add_warning(problems, "not_a_number", place, detail)
+        warnings.add("not_a_number", place, detail)
         return None
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+    if kind is int:
+        if -(2**63) <= value < 2**64:
+            return value
         detail = "is beyond 64 bits, kept as text; send long numbers as text"
-        _add_warning(problems, "number_too_large", place, detail)
+        warnings.add("number_too_large", place, detail)
         return str(value)
-    if isinstance(value, list):
-        return [_repair_value(child, (*place, index), problems) for index, child in enumerate(value)]
-    if isinstance(value, dict):
+    if kind is list:
+        for index, child in enumerate(value):
+            value[index] = _repair_value(child, (place, index), warnings)
+        return value
+    if kind is dict:
         return {
-            _repair_text(name, (*place, name), problems): _repair_value(child, (*place, name), problems)
+            _repair_value(name, (place, name), warnings): _repair_value(child, (place, name), warnings)
             for name, child in value.items()
         }
     return value
-
-
-def _repair_text(text: str, place: tuple[int | str, ...], problems: list[dict[str, str]]) -> str:
-    if not _UNSTORABLE_CHARACTERS.search(text):
-        return text
-    detail = "had a NUL character or half a surrogate pair, kept as U+FFFD; send valid Unicode"
-    _add_warning(problems, "bad_text", place, detail)
-    return _UNSTORABLE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _add_warning(
-    problems: list[dict[str, str]], code: str, place: tuple[int | str, ...], detail: str
-) -> None:
-    where = _UNSTORABLE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", json_pointer(place))
-    problems.append({"code": code, "pointer": where, "detail": f"{where or 'the event'} {detail}"})

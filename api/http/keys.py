@@ -16,6 +16,9 @@ from api.http.problems import Problem
 MAX_KEY_LENGTH = 512
 """Characters. Longer keys are refused without hashing them."""
 
+_MAX_HEADER_LENGTH = 4096
+"""Characters of an Authorization header: more than the longest key takes in base64."""
+
 _HASHED_KEY_PATTERN = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 _LABELLED_KEY_PATTERN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(.+)")
@@ -50,6 +53,8 @@ class ApiKey:
     """Part of the source of Segment events. The keys of a rotation share it."""
     digest: bytes
     role: Role
+    length: int | None = None
+    """Characters of the key; None if only its hash is known."""
 
     @property
     def actor(self) -> str:
@@ -66,7 +71,7 @@ class ApiKey:
             raise ValueError(f"a key has 1 to {MAX_KEY_LENGTH} characters; got {len(text)}")
         if hashed := _HASHED_KEY_PATTERN.fullmatch(text):
             return cls(label, bytes.fromhex(hashed[1]), role)
-        return cls(label, hashlib.sha256(text.encode()).digest(), role)
+        return cls(label, hashlib.sha256(text.encode()).digest(), role, len(text))
 
 
 class ApiKeys:
@@ -119,6 +124,8 @@ def key_from_header(request: Request) -> str | None:
     header = request.headers.get("authorization")
     if header is None:
         return None
+    if len(header) > _MAX_HEADER_LENGTH:
+        raise unauthorized(f"the Authorization header is longer than the {_MAX_HEADER_LENGTH} that are read")
     scheme, _, rest = header.strip().partition(" ")
     rest = rest.strip()
     if scheme.lower() == "bearer" and rest:

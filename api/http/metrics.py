@@ -57,6 +57,12 @@ class Metrics:
         self.events = Counter("waypost_events", "Events by their result", ["status"], registry=self.registry)
         for status in ("accepted", "duplicate", "conflict", "rejected"):
             self.events.labels(status)
+        self.refused_requests = Counter(
+            "waypost_requests_refused",
+            "Requests that were refused unread, by the label of their key and the reason",
+            ["key", "reason"],
+            registry=self.registry,
+        )
         self.ingest_seconds = Histogram(
             "waypost_ingest_seconds",
             "From a request's parsed events to their COMMIT",

@@ -95,13 +95,13 @@ def unprocessable(detail: str, *errors: tuple[str, str]) -> Problem:
     return Problem(422, detail, errors=errors)
 
 
-def overloaded() -> Problem:
-    """Return the 429 of a full ingest queue."""
+def overloaded(retry_after_s: int = 1) -> Problem:
+    """Return the 429 of a full ingest queue. ``retry_after_s``: whole seconds until there is room."""
     return Problem(
         429,
         "too many events are waiting here, and nothing of this request was written; "
         "send it again after Retry-After seconds",
-        headers={"Retry-After": "1"},
+        headers={"Retry-After": str(retry_after_s)},
     )
 
 
@@ -144,9 +144,13 @@ async def _handle_client_disconnect(request: Request, _: Exception) -> Response:
 
 async def _handle_outage(request: Request, error: Exception) -> Response:
     log.warning("postgres_away", route=_route_of(request), error=_outage_text(error))
-    detail = (
-        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds"
+    # Work that has begun may be committed although its answer was lost.
+    outcome = (
+        "it is not known whether this request was written"
+        if getattr(error, "may_be_written", True)
+        else "nothing of this request was written"
     )
+    detail = f"Postgres does not answer, and {outcome}; send the same again after Retry-After seconds"
     return _respond(request, Problem(503, detail, headers={"Retry-After": "2"}))
 
 

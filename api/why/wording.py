@@ -17,9 +17,15 @@ LATE_THRESHOLD = timedelta(minutes=1)
 
 _MAX_TEXT_LENGTH = 80
 
+_MAX_SCANNED_LENGTH = 4000
+"""Characters of a text that are read. Far more than are shown."""
+
+_PHONE_CHARACTERS = "+0123456789 ().-"
+
 _MAX_LISTED_PARTS = 3
 
-_EMAIL_PATTERN = re.compile(r"[^\s@<>,;:\"'()]+@[^\s@<>,;:\"'()]+\.[^\s@<>,;:\"'().]+")
+# The lookbehind and the possessive quantifier let each word be tried once only: linear time.
+_EMAIL_PATTERN = re.compile(r"(?<![^\s@<>,;:\"'()])[^\s@<>,;:\"'()]++@[^\s@<>,;:\"'()]+\.[^\s@<>,;:\"'().]+")
 
 _PHONE_PATTERN = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
 
@@ -44,13 +50,17 @@ CHANNEL_PLACES = {
 
 def to_plain_text(text: object, max_length: int = _MAX_TEXT_LENGTH) -> str:
     """Return foreign text on one line: no control characters, masked addresses, cut to ``max_length``."""
+    whole = str(text)
     printable = "".join(
         " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
-        for letter in str(text)
+        for letter in whole[:_MAX_SCANNED_LENGTH]
         if unicodedata.category(letter) not in ("Cf", "Cs", "Co")
     )
     masked = _EMAIL_PATTERN.sub(lambda found: mask_identifier("email", found[0]), " ".join(printable.split()))
     masked = _PHONE_PATTERN.sub(lambda found: mask_identifier("phone", found[0]), masked)
+    if len(whole) > _MAX_SCANNED_LENGTH:
+        # The cut may go through an address, and half of one is not recognised as one.
+        masked = masked.rpartition(" ")[0].rstrip(_PHONE_CHARACTERS) + "…"
     return masked if len(masked) <= max_length else masked[: max_length - 1] + "…"
 
 
@@ -106,7 +116,8 @@ def localise_detail(text: str, zone: str) -> str:
 
     # The stored detail says "item(s)".
     counted = _ITEM_COUNT_PATTERN.sub(
-        lambda found: f"{found[1]} item" if found[2] == "1" else f"{found[1]} items", text
+        lambda found: f"{found[1]} item" if found[2] == "1" else f"{found[1]} items",
+        text[: _MAX_SCANNED_LENGTH + 1],
     )
     return to_plain_text(_INSTANT_PATTERN.sub(local, counted), 400)
 

@@ -337,7 +337,7 @@ async def test_single_events_that_come_together_share_transactions(api: OpenApi)
 
 async def test_overload_is_a_429_with_retry_after_and_writes_nothing(api: OpenApi, database_url: str) -> None:
     ingest, probe = api.doors.batcher._ingest, api.doors.batcher._probe
-    api.doors.batcher = Batcher(ingest, probe, max_concurrent_batches=1, max_queued_events=2)
+    api.doors.batcher = Batcher(ingest, probe, max_concurrent_batches=1, max_queued_unverified_events=2)
     other = await asyncpg.connect(database_url)
     async with other.transaction():
         await other.execute("LOCK TABLE event")

@@ -1,11 +1,13 @@
 """Postgres away, frozen, or back again: what the doors answer, and how fast."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest_asyncio
 
+from api.http.outage import _is_postgres_alive
 from tests.support.deadlines import scaled
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.faults.tcp_proxy import Cable
@@ -85,3 +87,20 @@ async def test_reads_and_readiness_say_503_too_and_health_does_not_care(wired: t
     assert {200} == {answers[path].status_code for path in paths[3:]}
     assert answers["/readyz"].json()["postgres"]["state"] == "unreachable"
     assert "waypost_postgres_up 0.0" in answers["/metrics"].text
+
+
+async def test_a_process_without_time_takes_a_living_postgres_for_alive(api: OpenApi) -> None:
+    """Teeth: by the clock alone, a probe of four round trips times out while this process computes."""
+    busy = True
+
+    async def compute() -> None:
+        while busy:
+            time.sleep(0.1)  # noqa: ASYNC251 - as parsing and projecting do
+            await asyncio.sleep(0)
+
+    computing = asyncio.create_task(compute())
+    alive = await _is_postgres_alive(api.doors.database.ping)
+    busy = False
+    await computing
+
+    assert alive

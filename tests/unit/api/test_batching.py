@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.batching import Batcher, Overloaded
+from api.batching import Batcher, Overloaded, PartlyCommitted
 from api.http.outage import Outage
 from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.state.event_records import IncomingEvent
@@ -27,11 +27,15 @@ class RecordingIngest:
         self.gate = asyncio.Event()
         self.gate.set()
         self.broken: Exception | None = None
+        self.break_after: int | None = None
+        """Number of calls after which Postgres is away."""
 
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
         names = [one.id for one in events]
         self.calls.append(names)
         await self.gate.wait()
+        if self.break_after is not None and len(self.calls) > self.break_after:
+            raise ConnectionRefusedError("nobody there")
         if self.broken:
             raise self.broken
         if any("poison" in name for name in names):
@@ -168,3 +172,137 @@ async def test_a_request_that_goes_away_takes_nobody_with_it(ledger: RecordingIn
 
     assert isinstance(stays, list)
     assert IngestStatus.ACCEPTED is stays[0].status
+
+
+async def submitted_by_strangers(
+    batcher: Batcher, *requests: Sequence[str]
+) -> list[asyncio.Task[list[IngestResult]]]:
+    """Unverified requests, all of them under way."""
+    tasks = [
+        asyncio.create_task(batcher.submit([event(name) for name in names], verified=False))
+        for names in requests
+    ]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+def numbered(prefix: str, count: int) -> list[str]:
+    """So many names."""
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+async def test_a_verified_event_is_next_however_many_unverified_ones_wait(ledger: RecordingIngest) -> None:
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_batch_events=3)
+    strangers = await submitted_by_strangers(batcher, *([f"s{n}"] for n in range(9)))
+    tills = await submitted(batcher, ["till"])
+    ledger.gate.set()
+    await asyncio.gather(*strangers, *tills)
+
+    assert [call[0] for call in ledger.calls[:2]] == ["s0", "till"]
+    assert not any("till" in call and len(call) > 1 for call in ledger.calls)
+
+
+async def test_unverified_events_leave_a_transaction_free(ledger: RecordingIngest) -> None:
+    batcher = Batcher(ledger, alive, max_concurrent_batches=2)
+    tills = await submitted(batcher, ["till-0"])
+    strangers = await submitted_by_strangers(batcher, ["s0"], ["s1"], ["s2"])
+    tills += await submitted(batcher, ["till-1"])
+    under_way = list(ledger.calls)
+    ledger.gate.set()
+    await asyncio.gather(*strangers, *tills)
+
+    # One of the two transactions is the till's, and the strangers' others wait although one is free then.
+    assert under_way == [["till-0"], ["s0"]]
+    assert ledger.calls[2:] == [["till-1"], ["s1", "s2"]]
+
+
+async def test_where_no_verified_sender_is_unverified_ones_use_everything(ledger: RecordingIngest) -> None:
+    batcher = Batcher(ledger, alive, max_concurrent_batches=2)
+    strangers = await submitted_by_strangers(batcher, ["s0"], ["s1"], numbered("t", 400))
+    under_way = list(ledger.calls)
+    ledger.gate.set()
+    await asyncio.gather(*strangers)
+
+    assert under_way == [["s0"], ["s1"]]
+    assert [len(call) for call in ledger.calls] == [1, 1, 400]
+
+
+async def test_a_large_unverified_request_takes_several_transactions_where_a_till_sends_too(
+    ledger: RecordingIngest,
+) -> None:
+    batcher = Batcher(ledger, alive, max_unverified_batch_events=50)
+    ledger.gate.set()
+    await batcher.submit([event("till")])
+    (answer,) = await asyncio.gather(*await submitted_by_strangers(batcher, numbered("s", 120)))
+
+    assert [len(call) for call in ledger.calls] == [1, 50, 50, 20]
+    assert [one.id for one in answer] == numbered("s", 120)
+
+
+async def test_a_full_queue_of_strangers_refuses_no_till(ledger: RecordingIngest) -> None:
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_queued_unverified_events=2)
+    strangers = await submitted_by_strangers(batcher, ["flying"], ["s1", "s2"])
+    with pytest.raises(Overloaded):
+        await batcher.submit([event("s3")], verified=False)
+    tills = await submitted(batcher, ["till"])
+    ledger.gate.set()
+    await asyncio.gather(*strangers, *tills)
+
+    assert ledger.kept == ["flying", "till", "s1", "s2"]
+
+
+async def test_what_is_committed_when_postgres_goes_away_is_said(ledger: RecordingIngest) -> None:
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_unverified_batch_events=2)
+    ledger.gate.set()
+    await batcher.submit([event("till")])
+    ledger.break_after = 3
+    (outcome,) = await asyncio.gather(
+        *await submitted_by_strangers(batcher, numbered("s", 6)), return_exceptions=True
+    )
+
+    assert isinstance(outcome, PartlyCommitted)
+    assert {index: one.id for index, one in outcome.results.items()} == {0: "s0", 1: "s1", 2: "s2", 3: "s3"}
+    assert ledger.kept == ["till", "s0", "s1", "s2", "s3"]
+
+
+async def test_what_queued_too_long_in_parts_says_what_is_committed(ledger: RecordingIngest) -> None:
+    batcher = Batcher(
+        ledger, alive, max_concurrent_batches=1, max_unverified_batch_events=1, queue_timeout_s=0.05
+    )
+    ledger.gate.set()
+    await batcher.submit([event("till")])
+    ledger.gate.clear()
+    asyncio.get_running_loop().call_later(0.2, ledger.gate.set)
+    (outcome,) = await asyncio.gather(
+        *await submitted_by_strangers(batcher, ["s0", "s1"]), return_exceptions=True
+    )
+
+    assert isinstance(outcome, PartlyCommitted)
+    assert list(outcome.results) == [0]
+    assert ledger.kept == ["till", "s0"]
+
+
+async def test_an_outage_says_of_each_request_whether_it_had_begun(ledger: RecordingIngest) -> None:
+    ledger.broken = ConnectionRefusedError("nobody there")
+    requests = await submitted(Batcher(ledger, alive, max_concurrent_batches=1), ["e0"], ["e1"])
+    ledger.gate.set()
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+
+    assert [answer.may_be_written for answer in answers if isinstance(answer, Outage)] == [True, False]
+
+
+async def test_retry_after_grows_with_what_waits_and_the_time_it_takes(ledger: RecordingIngest) -> None:
+    ledger.gate.set()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_queued_events=1000, queue_timeout_s=30)
+    asyncio.get_running_loop().call_later(0.3, ledger.gate.set)
+    ledger.gate.clear()
+    await batcher.submit([event("slow")])
+    ledger.gate.clear()
+    waiting = await submitted(batcher, ["flying"], numbered("w", 1000))
+    with pytest.raises(Overloaded) as error:
+        await batcher.submit([event("refused")])
+    ledger.gate.set()
+    await asyncio.gather(*waiting)
+
+    # A tenth of 0.3 s an event, as a moving average from 1 ms.
+    assert 25 <= error.value.retry_after_s <= 60

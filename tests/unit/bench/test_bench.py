@@ -11,7 +11,7 @@ from rich.console import Console
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskStartedEventAttributes, HistoryEvent
 
-from bench import gate, identity, ingest, journeys, latency
+from bench import gate, hostile, identity, ingest, journeys, latency
 from bench.__main__ import encode_results
 from bench.billed_actions import count_billed_actions
 from bench.cart_drivers import NOON
@@ -234,6 +234,19 @@ async def test_ingest_is_measured_by_every_way_in(servers: BenchServers) -> None
     assert with_ratio == [
         *(f"{way}, one by one, 16 at once" for way in ("HTTP", "Batcher", "Ingest")),
         *(f"{way}, batches of 10" for way in ("HTTP", "Batcher", "Ingest")),
+    ]
+
+
+async def test_a_till_is_measured_calm_and_under_attack(
+    servers: BenchServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hostile, "_ATTACK_BEGIN_S", 0.1)
+    rows = await measured(hostile, servers)
+
+    assert [row.name for row in rows if row.ratio] == [
+        "purchase of a till, p50",
+        "purchase of a till, p99",
+        "memory of the API process",
     ]
 
 
