@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any, cast
 
 from fastapi import APIRouter, Request, Response
@@ -30,7 +31,6 @@ from api.http.bodies import (
 from api.http.json_body import json_size, parse_json_body, repair_json
 from api.http.keys import ApiKey, Role
 from api.http.problems import Problem, overloaded, unprocessable
-from profiles.db.sql import new_id
 from profiles.state.bounds import bound_event
 from profiles.state.event_records import IncomingEvent
 
@@ -147,7 +147,7 @@ async def _ingest_body(
     if is_single and isinstance(parsed_items[0], Rejection):
         app_state.metrics.events.labels("rejected").inc()
         raise parsed_items[0].to_problem()
-    request_id = new_id().hex
+    request_id = token_hex(8)
     events = [
         replace(parsed_item, request=request_id)
         for parsed_item in parsed_items

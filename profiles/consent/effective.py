@@ -3,10 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
 from profiles.consent.evidence import ConsentEvidence
 from profiles.consent.ledger import (
@@ -18,10 +20,13 @@ from profiles.consent.ledger import (
     effective_consents,
     recompute_opt_outs,
 )
+from profiles.db.savepoints import is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 from profiles.state.bounds import MAX_TOPIC_LENGTH
 from profiles.state.unit_of_work import Row
+
+log = structlog.get_logger(__name__)
 
 # The latest declaration of each kind suffices; channels repeat a profile's consents with every call.
 _SELECT_CONSENT_INPUTS = """
@@ -104,6 +109,19 @@ async def refresh_consents(connection: Any, profile_ids: Collection[UUID], at: d
     profile included.
     Locks held: those of the profiles.
     """
+    if not is_one_by_one():
+        await _refresh(connection, profile_ids, at)
+        return
+    for profile_id in sorted(set(profile_ids)):
+        async with savepoint(connection, partial(_log_outdated, profile_id)):
+            await _refresh(connection, [profile_id], at)
+
+
+def _log_outdated(profile_id: UUID, error: Exception) -> None:
+    log.error("consents of a profile are out of date", profile_id=str(profile_id), error=repr(error)[:300])
+
+
+async def _refresh(connection: Any, profile_ids: Collection[UUID], at: datetime) -> None:
     if not profile_ids:
         return
     channels, kinds = list(ADDRESS_TYPE_BY_CHANNEL), list(ADDRESS_TYPE_BY_CHANNEL.values())

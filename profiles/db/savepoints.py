@@ -1,7 +1,8 @@
 """Savepoints: rows and events that Postgres refuses are left out, and the rest of the transaction stands."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,8 @@ import orjson
 from profiles.db.sql import encode_jsonb
 
 _SAVEPOINT = "waypost_part"
+
+_ONE_BY_ONE: ContextVar[bool] = ContextVar("one_by_one", default=False)
 
 _EXECUTE_FOR_EACH = "SELECT row_number, error FROM execute_for_each($1, $2)"
 
@@ -22,6 +25,21 @@ def is_invalid_data(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError | OSError):
         return False
     return isinstance(error, ValueError | OverflowError | RecursionError | orjson.JSONEncodeError)
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Have the rows that are written inside of the block refused one by one, which costs more."""
+    token = _ONE_BY_ONE.set(True)
+    try:
+        yield
+    finally:
+        _ONE_BY_ONE.reset(token)
+
+
+def is_one_by_one() -> bool:
+    """Return whether a row that Postgres refuses is left out, and the rest of the transaction stands."""
+    return _ONE_BY_ONE.get()
 
 
 @asynccontextmanager

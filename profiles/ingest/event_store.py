@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from profiles.db.savepoints import execute_for_each
+from profiles.db.savepoints import execute_for_each, is_one_by_one
 from profiles.db.sql import encode_jsonb, fetch_as, new_id
 from profiles.events import Event
 from profiles.runs.routing import Route, RouteMatches, match_routes
@@ -157,19 +157,19 @@ class InsertedEvents:
 
 
 async def insert_events(
-    connection: Any, first: Mapping[EventName, ParsedEvent], *, local: bool, one_by_one: bool = False
+    connection: Any, first: Mapping[EventName, ParsedEvent], *, local: bool
 ) -> InsertedEvents:
     """Insert the events that are new. A verified one takes the place of an unverified one that is stored.
 
     The unverified event is kept, under another id. ``local``: the clock may be moved, so an event with a
-    later time arrives at that time. ``one_by_one``: events that cannot be stored are left out and listed.
+    later time arrives at that time. In a block of ``one_by_one``, events that cannot be stored are left out.
     Locks held: the rows of the inserted and of the superseded events, each in order of (source, id).
     """
     result = InsertedEvents()
     missing = dict(first)
     while missing:
         rows = [_event_row(p) for p in missing.values()]
-        if one_by_one:
+        if is_one_by_one():
             inserted = await _insert_one_by_one(connection, rows, local, result)
         else:
             inserted = await connection.fetch(_INSERT_EVENTS, encode_jsonb(rows), local)

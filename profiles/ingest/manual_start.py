@@ -106,8 +106,8 @@ class _ManualStart(Ingest):
         self._local = rules.local
         self.started_run: StartedRun | None = None
 
-    async def _ingest_batch(self, connection: Any, prepared: Any, *, one_by_one: bool = False) -> BatchResult:
-        [result], resolved = await super()._ingest_batch(connection, prepared, one_by_one=one_by_one)
+    async def _ingest_batch(self, connection: Any, prepared: Any) -> BatchResult:
+        [result], resolved = await super()._ingest_batch(connection, prepared)
         if result.status is IngestStatus.REJECTED:
             return [result], resolved
         run = await connection.fetchrow(_SELECT_STARTED_RUN, result.event_id, self._route.name)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from profiles.commerce.orders import (
 from profiles.commerce.suppressions import flag_sent_before_late_purchase
 from profiles.consent import declarations, effective
 from profiles.db.database import Database
-from profiles.db.savepoints import is_invalid_data, savepoint
+from profiles.db.savepoints import is_invalid_data, one_by_one, savepoint
 from profiles.error_description import describe_error
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
@@ -124,7 +123,8 @@ class Ingest:
         """Store prepared events: together, else row by row, else event by event."""
 
         async def row_by_row(connection: Any) -> BatchResult:
-            return await self._ingest_batch(connection, prepared, one_by_one=True)
+            with one_by_one():
+                return await self._ingest_batch(connection, prepared)
 
         attempts = (
             lambda connection: self._ingest_batch(connection, prepared),
@@ -169,8 +169,8 @@ class Ingest:
                 continue
             faults: list[Exception] = []
             async with savepoint(connection, faults.append):
-                one = [prepared[position]]
-                [result], resolved = await self._ingest_batch(connection, one, one_by_one=True)
+                with one_by_one():
+                    [result], resolved = await self._ingest_batch(connection, [prepared[position]])
                 results[position] = result
                 resolutions += resolved
             if faults:
@@ -178,22 +178,17 @@ class Ingest:
                 results[position] = rejected(incoming, f"this event could not be taken in: {faults[0]!r}")
         return [results[position] for position in range(len(prepared))], resolutions
 
-    async def _ingest_batch(
-        self, connection: Any, prepared: Sequence[ParsedEvent], *, one_by_one: bool = False
-    ) -> BatchResult:
-        """Ingest events in the caller's transaction. ``one_by_one``: leave out rows that cannot be stored."""
+    async def _ingest_batch(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
         if not prepared:
             return [], []
         resolutions = []
         first = deduplicate(prepared)
-        inserted = await insert_events(connection, first, local=self._rules.local, one_by_one=one_by_one)
+        inserted = await insert_events(connection, first, local=self._rules.local)
         new_events = [p for p in prepared if p.event_id in inserted.arrivals]
         if new_events:
             now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
-            resolutions.append(
-                await self._apply_batch(connection, new_events, inserted, calendar, one_by_one=one_by_one)
-            )
+            resolutions.append(await self._apply_batch(connection, new_events, inserted, calendar))
         return to_results(prepared, first, inserted), resolutions
 
     async def _apply_batch(
@@ -202,8 +197,6 @@ class Ingest:
         new_events: Sequence[ParsedEvent],
         inserted: InsertedEvents,
         calendar: StackClock,
-        *,
-        one_by_one: bool,
     ) -> IdentityResolution:
         messages = await load_messages(connection, new_events)
         stored_events = []
@@ -219,7 +212,6 @@ class Ingest:
         # A new statement after the locks sees what was committed while they were waited for.
         outdated = await inserted.load_superseded_owners(connection)
         batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for, outdated)
-        batch.changes.one_by_one = one_by_one
         for event, parsed in zip(stored_events, new_events, strict=True):
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
@@ -420,7 +412,7 @@ class EventBatch:
         silent = {profile_id for profile_id, person in self.profiles.items() if not person.has_consents}
         merged = self.resolution.merge_result
         relinked = self.resolution.with_new_identifiers | merged.profiles_with_changed_identifiers
-        await self._refresh_consents(connection, self.consent_changed | (relinked - silent), at)
+        await effective.refresh_consents(connection, self.consent_changed | (relinked - silent), at)
         due = {
             owner
             for position, owner in self.resolution.owners.items()
@@ -429,25 +421,5 @@ class EventBatch:
         for profile_id, person in self.profiles.items():
             if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]:
                 due.add(profile_id)
-        if not self.changes.one_by_one:
-            await computed.refresh_computed_traits(connection, sorted(due))
-            return overtaken
-        for profile_id in sorted(due):
-            async with savepoint(connection, partial(self._log_outdated, profile_id)):
-                await computed.refresh_computed_traits(connection, [profile_id])
+        await computed.refresh_computed_traits(connection, sorted(due))
         return overtaken
-
-    async def _refresh_consents(self, connection: Any, profile_ids: set[UUID], at: datetime) -> None:
-        if not self.changes.one_by_one:
-            await effective.refresh_consents(connection, profile_ids, at)
-            return
-        for profile_id in sorted(profile_ids):
-            async with savepoint(connection, partial(self._log_outdated, profile_id)):
-                await effective.refresh_consents(connection, [profile_id], at)
-
-    def _log_outdated(self, profile_id: UUID, error: Exception) -> None:
-        log.error(
-            "derived rows of a profile are out of date",
-            profile_id=str(profile_id),
-            error=describe_error(error),
-        )

@@ -6,12 +6,17 @@ the arrival.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
+from profiles.db.savepoints import is_one_by_one, savepoint
 from profiles.state.event_records import IncomingEvent
+
+log = structlog.get_logger(__name__)
 
 REFRESHING_EVENT_TYPES = frozenset(
     (
@@ -140,5 +145,14 @@ async def refresh_computed_traits(connection: Any, profile_ids: Sequence[UUID]) 
     not written. Merged and erased profiles are skipped.
     Locks held: those of the profiles.
     """
-    if profile_ids:
-        await connection.execute(_UPDATE_COMPUTED_TRAITS, sorted(set(profile_ids)))
+    if not is_one_by_one():
+        if profile_ids:
+            await connection.execute(_UPDATE_COMPUTED_TRAITS, sorted(set(profile_ids)))
+        return
+    for profile_id in sorted(set(profile_ids)):
+        async with savepoint(connection, partial(_log_outdated, profile_id)):
+            await connection.execute(_UPDATE_COMPUTED_TRAITS, [profile_id])
+
+
+def _log_outdated(profile_id: UUID, error: Exception) -> None:
+    log.error("figures of a profile are out of date", profile_id=str(profile_id), error=repr(error)[:300])

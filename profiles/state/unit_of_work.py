@@ -8,13 +8,17 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from profiles.db import sql
-from profiles.db.savepoints import execute_for_each, savepoint
+from profiles.db.savepoints import execute_for_each, is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
+
+log = structlog.get_logger(__name__)
 
 
 class OutboxKind(StrEnum):
@@ -168,7 +172,7 @@ class UnitOfWork:
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
-    one_by_one: bool = False
+    one_by_one: bool = field(default_factory=is_one_by_one)
     """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
     def save_cart(self, person: ProfileState, cart: CartState) -> None:
@@ -295,8 +299,10 @@ class UnitOfWork:
             row, table = rows[position], statement.split()[2]
             event_id = row.get("event_id")
             concerned = [event_id] if event_id is not None else self._events_of(row.get("profile_id"))
+            problem = f"a row of {table} could not be stored and was left out: {error}"
+            log.error("row left out", table=table, events=concerned, error=error[:300])
             for each in concerned:
-                self.add_problem(each, "", f"a row of {table} could not be stored and was left out: {error}")
+                self.add_problem(each, "", problem)
 
     def _events_of(self, profile_id: UUID | None) -> list[UUID]:
         return [event_id for event_id, row in self.events.items() if row["profile_id"] == profile_id]

@@ -122,10 +122,10 @@ async def test_after_many_refusals_the_rest_of_that_request_alone_is_not_tried(
     """Event by event is the last way in; it is taken where nothing can be stored row by row either."""
     original = pipeline.Ingest._ingest_batch
 
-    async def fails_for_many(ingest: Any, connection: Any, prepared: Any, *, one_by_one: bool = False) -> Any:
+    async def fails_for_many(ingest: Any, connection: Any, prepared: Any) -> Any:
         if len(prepared) > 1 or "poison" in prepared[0].incoming.properties:
             raise ValueError("a bug")
-        return await original(ingest, connection, prepared, one_by_one=one_by_one)
+        return await original(ingest, connection, prepared)
 
     monkeypatch.setattr(pipeline.Ingest, "_ingest_batch", fails_for_many)
     hostile = [
