@@ -161,7 +161,13 @@ class Facts:
     """Topics from which the *address* is opted out; "all" covers every topic."""
     consents: tuple[ConsentFact, ...] = ()
     address_from_order: bool = False
-    """Whether the address came with an order or a checkout, which allows marketing email by default."""
+    """Whether the address came with a verified order or checkout, which allows marketing email by default."""
+    address_confirmed: bool = True
+    """Whether a verified event or grant has named the address. False: only pages have, so anybody may have."""
+    unverified_grant: bool = False
+    """Whether only unverified events have granted the channel."""
+    unverified_checkout: bool = False
+    """Whether the email address came with unverified orders and checkouts only."""
     suppressions: tuple[Suppression, ...] = ()
     cart: tuple[PlannedItem, ...] | None = None
     """The current lines of the plan's cart; None: the plan names no known cart."""

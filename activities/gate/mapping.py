@@ -32,6 +32,9 @@ from profiles.state.cart import parse_lines
 MARKETING_TOPICS = ("marketing", "all")
 """Consent topics that cover marketing in general."""
 
+_ADDRESSED_BY_ANYBODY = (Channel.EMAIL, Channel.SMS)
+"""Channels with addresses that a stranger may know or invent. A push token is known to its device alone."""
+
 _STATUS_AND_VERDICT = {
     Allow: ("claimed", "allow"),
     Withhold: ("withheld", "withhold"),
@@ -80,6 +83,9 @@ def to_facts(
             ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
         ),
         address_from_order=snapshot.email_from_order,
+        address_confirmed=channel not in _ADDRESSED_BY_ANYBODY or address in snapshot.confirmed_addresses,
+        unverified_grant=snapshot.unverified_grant,
+        unverified_checkout=channel is Channel.EMAIL and snapshot.unverified_checkout,
         suppressions=tuple(
             Suppression(item, sku, until, event_id, SuppressionScope(scope), of, parts)
             for item, sku, until, event_id, scope, of, parts in snapshot.suppressions

@@ -1,7 +1,7 @@
 """Opt-out without a login: the pages behind the links in messages, and one-click unsubscribe (RFC 8058)."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -174,10 +174,16 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
 
 
 def _consent_event(subscriber: Subscriber, change: dict[str, str], at: datetime) -> IncomingEvent:
-    """Return the event of a change, under the subscriber's strongest identifier."""
+    """Return the event of a change, under the address that the link was sent to.
+
+    The link proves this address and no other one: a page may have put several into one profile. Where the
+    address is not known, the event is unverified, and names the subscriber's strongest identifier.
+    """
     first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
+    named = subscriber.address or (first.type, first.value)
     stated = ConsentChange.model_validate(change)
-    return build_consent_event(((first.type, first.value),), stated, source=PREFERENCES_SOURCE, at=at)
+    event = build_consent_event((named,), stated, source=PREFERENCES_SOURCE, at=at)
+    return replace(event, verified=subscriber.address is not None)
 
 
 def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:

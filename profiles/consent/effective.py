@@ -19,7 +19,7 @@ from profiles.consent.ledger import (
     recompute_opt_outs,
 )
 from profiles.db.sql import encode_jsonb
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, type_of_key
 from profiles.state.unit_of_work import Row
 
 # The latest declaration of each kind suffices; channels repeat a profile's consents with every call.
@@ -165,6 +165,7 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
             _parse_time(at),
             ConsentEvidence(*evidence),
             annulled,
+            any(key in joined_at and type_of_key(key) == "push_token" for key in named),
         )
         for channel, topic, state, verified, voice, time, source, event, at, named, *evidence, annulled in (
             orjson.loads(row["words"] or "[]")

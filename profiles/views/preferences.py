@@ -26,9 +26,10 @@ SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AN
 
 # The profile that has the message's address now, as profiles may have been merged or split since.
 _SELECT_LINK_OWNER = """
-SELECT COALESCE((SELECT i.profile_id FROM identifier i
-    WHERE i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END
-      AND i.value = m.address), m.profile_id) FROM message m WHERE m.message_id = $1
+SELECT COALESCE(i.profile_id, m.profile_id) AS profile_id, i.type, i.value
+FROM message m LEFT JOIN identifier i
+  ON i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END AND i.value = m.address
+WHERE m.message_id = $1
 """
 
 
@@ -38,6 +39,8 @@ class Subscriber:
 
     identifiers: tuple[IdentifierView, ...] = ()
     """Empty: the profile no longer exists."""
+    address: tuple[str, str] | None = None
+    """Type and value of the address that the message went to. None: not known, or in no profile any more."""
     consents: tuple[ConsentView, ...] = ()
     opt_outs: tuple[OptOutView, ...] = ()
     message_known: bool = False
@@ -65,12 +68,14 @@ class Subscriber:
 async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber:
     """Read the profile that a token was made for, through merges; an empty one if it no longer exists."""
     message_id, given = _parse_uuid(claim.message_id), _parse_uuid(claim.profile_id)
-    owner = await connection.fetchval(_SELECT_LINK_OWNER, message_id)
+    link = await connection.fetchrow(_SELECT_LINK_OWNER, message_id)
+    owner = None if link is None else link["profile_id"]
     profile_id = owner or (await load_canonical_id(connection, given) if given else None)
     if profile_id is None:
         return Subscriber()
     return Subscriber(
         identifiers=tuple(await list_identifiers(connection, profile_id)),
+        address=None if link is None or link["type"] is None else (link["type"], link["value"]),
         consents=tuple(await list_consents(connection, profile_id)),
         opt_outs=tuple(await list_opt_outs(connection, profile_id)),
         message_known=owner is not None,
