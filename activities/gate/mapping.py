@@ -19,7 +19,7 @@ from policy.facts import (
     Suppression,
     WaitingFact,
 )
-from policy.hours.places import add_place_zones, resolve_places
+from policy.hours.places import add_place_zones, country_for_phone, resolve_places
 from policy.hours.time_zones import resolve_zone
 from policy.limits import CapReachedAction, SuppressionScope
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
@@ -70,6 +70,8 @@ def to_facts(
     resolved = resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
     places = resolve_places(snapshot.traits, snapshot.address("sms"), resolved)
     zone = add_place_zones(places, resolved)
+    stated_by_anybody = address is not None and channel in _ADDRESSED_BY_ANYBODY
+    confirmed = not stated_by_anybody or address in snapshot.confirmed_addresses
     return Facts(
         person=str(snapshot.profile_id),
         held=held,
@@ -83,7 +85,8 @@ def to_facts(
             ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
         ),
         address_from_order=snapshot.email_from_order,
-        address_confirmed=channel not in _ADDRESSED_BY_ANYBODY or address in snapshot.confirmed_addresses,
+        address_confirmed=confirmed,
+        address_country=country_for_phone(address) if address and not confirmed else None,
         unverified_grant=snapshot.unverified_grant,
         unverified_checkout=channel is Channel.EMAIL and snapshot.unverified_checkout,
         suppressions=tuple(

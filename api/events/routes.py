@@ -60,7 +60,9 @@ async def segment(request: Request) -> Response:
     def parse_call(raw: dict[str, Any]) -> ParseResult:
         return parse_segment_call(raw, call, sender)
 
-    parse = with_verification(parse_call, key.role, app_state.identity_tokens, at=sender.received_at)
+    parse = with_verification(
+        parse_call, key.role, app_state.identity_tokens, at=sender.received_at, sender=key.label
+    )
     return await _ingest_items(app_state, "batch", parsed, len(body), parse)
 
 
@@ -77,7 +79,7 @@ async def native(request: Request) -> Response:
             return parse_cloud_event(raw, now=now, region=region)
         return parse_native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
-    parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now)
+    parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now, sender=key.label)
     return await _ingest_items(app_state, "events", parsed, len(body), parse)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from policy.checks.first_contacts import country_denial
 from policy.checks.result import CheckResult, denied, passed
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
-
 
 _NOT_CONFIRMED = "not confirmed by its owner or a server"
 
@@ -48,8 +48,11 @@ def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Check
     13(2)). A withdrawal counts as consent on file.
 
     In either case a verified event or grant must have named the address itself. Anybody can send an event
-    with a page's key, so what only pages say permits nothing.
+    with a page's key, so what only pages say permits nothing. SMS to a number that only pages have named is
+    denied in both classes where the shop does not name its country.
     """
+    if (denial := country_denial(plan, facts)) is not None:
+        return denial
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages need no consent")
     topics = _applicable_topics(plan)

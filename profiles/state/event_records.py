@@ -52,6 +52,8 @@ class IncomingEvent:
     """Faults of an accepted event, such as an invalid phone number that was left out."""
     verified: bool = True
     """Whether it comes from a trusted source. False for a key that may be public."""
+    sender: str = ""
+    """Label of the key that it was sent with; empty for Waypost's own. No sender chooses it."""
 
     def content_hash(self) -> bytes:
         """Return a digest of the channel's content. A repeated id with another digest is a conflict."""

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from profiles.db import sql
 from profiles.db.sql import encode_jsonb
+from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
@@ -34,6 +35,10 @@ MESSAGE_RANK = (
 
 ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
 """Statuses of a message that a provider accepted."""
+
+
+ASK_AGAIN_AFTER = timedelta(days=30)
+"""How long an address gets no second confirmation message, whoever asks for it."""
 
 
 def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
@@ -66,6 +71,15 @@ UPSERT_ADDRESS_PROBLEMS = _insert_sql(
     "channel, address, problem, at",
     "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at "
     "WHERE address_problem.problem <> 'complained'",
+)
+
+# An address is asked once in ``ASK_AGAIN_AFTER``. A request that waits is made younger by the next one.
+UPSERT_OPT_IN_REQUESTS = _insert_sql(
+    "opt_in_request",
+    "channel, address, sender, at, state",
+    "ON CONFLICT (channel, address) DO UPDATE SET sender = excluded.sender, at = excluded.at, "
+    "state = 'waiting', settled_at = NULL WHERE opt_in_request.state = 'waiting' "
+    f"OR opt_in_request.settled_at < excluded.at - interval '{ASK_AGAIN_AFTER.days} days'",
 )
 
 INSERT_RUNS = """
@@ -165,6 +179,7 @@ class UnitOfWork:
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+    opt_in_requests: dict[tuple[str, str], Row] = field(default_factory=dict)
 
     def save_cart(self, person: ProfileState, cart: CartState) -> None:
         """Add the current state of a cart."""
@@ -203,6 +218,11 @@ class UnitOfWork:
         if (row := self.events.get(event_id)) is not None:
             row["problems"].append({"journey": journey, "detail": detail})
 
+    def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
+        """Request a confirmation by the owner of an address of what an unverified event said of it."""
+        row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
+        self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
+
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows, without runs of which another profile's live run has the key.
 
@@ -229,6 +249,7 @@ class UnitOfWork:
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (UPSERT_OPT_IN_REQUESTS, [row for _, row in sorted(self.opt_in_requests.items())]),
             (UPSERT_CARTS, list(self.carts.values())),
             (UPDATE_MESSAGES, self._highest_messages()),
             (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),

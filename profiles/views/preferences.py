@@ -1,11 +1,13 @@
 """What the profile behind a preference link has agreed to, and its identifiers."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from profiles.consent.declarations import MARKETING_TOPIC
 from profiles.identity.component import load_canonical_id
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.views.profile import (
     ConsentView,
@@ -31,6 +33,25 @@ FROM message m LEFT JOIN identifier i
   ON i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END AND i.value = m.address
 WHERE m.message_id = $1
 """
+
+
+_SELECT_CONFIRMATION_LINK = """
+SELECT message_id, channel, address, COALESCE(sent_at, claimed_at, decided_at) AS sent_at
+FROM message WHERE message_id = $1 AND address IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationLink:
+    """What a link to confirm a consent confirms."""
+
+    message_id: UUID
+    channel: str
+    address: tuple[str, str]
+    """Type and value of the address that the message with the link went to."""
+    topic: str
+    sent_at: datetime
+    """By the run's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,16 @@ async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber
         last_grant=await connection.fetchval(_SELECT_LAST_GRANT, profile_id, claim.channel),
         email_from_order=await connection.fetchval(_SELECT_EMAIL_FROM_ORDER, profile_id),
     )
+
+
+async def load_confirmation_link(connection: Any, claim: PreferenceClaim) -> ConfirmationLink | None:
+    """Return what a token confirms; None if its message is unknown, or went to no address."""
+    row = await connection.fetchrow(_SELECT_CONFIRMATION_LINK, _parse_uuid(claim.message_id))
+    kind = ADDRESS_TYPE_BY_CHANNEL.get(row["channel"]) if row is not None else None
+    if row is None or kind is None or row["channel"] != claim.channel:
+        return None
+    address = (kind, row["address"])
+    return ConfirmationLink(row["message_id"], row["channel"], address, claim.topic, row["sent_at"])
 
 
 def _parse_uuid(text: str) -> UUID | None:

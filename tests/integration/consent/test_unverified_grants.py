@@ -28,6 +28,12 @@ BROWSER = {"anonymous_id": "a-1"}
 
 YES = {"consents": {"email": True, "sms": True, "ads": True}}
 
+NO = {"consents": {"email": False, "sms": False}}
+
+CLAIMED = {"granted": True, "method": "double_opt_in", "text_version": "2026-03"}
+
+DESK = LAMP | {"product_id": "desk"}
+
 CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.ADS)
 
 Row = dict[str, Any]
@@ -68,12 +74,12 @@ ATTACKS: dict[str, Telling] = {
         for channel in ("email", "sms", "ads")
     ],
     "a grant that claims evidence": lambda f: [
-        page(f, "Signed Up", traits={"consents": {"email": {"granted": True, "method": "double_opt_in"}}}, **VICTIM)
+        page(f, "Signed Up", traits={"consents": {"email": CLAIMED}}, **VICTIM)
     ],
     "a checkout": lambda f: [page(f, "Checkout Started", checkout(), **VICTIM)],
-    "an order": lambda f: [page(f, "Order Completed", order_of(LAMP | {"product_id": "desk"}), **VICTIM)],
+    "an order": lambda f: [page(f, "Order Completed", order_of(DESK), **VICTIM)],
     "a withdrawal, and a grant that lifts it": lambda f: [
-        page(f, "Signed Up", traits={"consents": {"email": False, "sms": False}}, **VICTIM, **CALL, ago=timedelta(1)),
+        page(f, "Signed Up", traits=NO, **VICTIM, **CALL, ago=timedelta(hours=1)),
         page(f, "Signed Up", traits=YES, **VICTIM, **CALL),
     ],
     "a server's grant to a browser that a page then links": lambda f: [
@@ -128,7 +134,7 @@ async def test_a_click_by_the_scanner_of_a_mailbox_confirms_nothing(facts: Inges
 PROOFS: dict[str, Telling] = {
     "a server's grant": lambda f: [f.event("Signed Up", traits=YES, **VICTIM)],
     "a server's checkout": lambda f: [f.event("Checkout Started", checkout(), **VICTIM)],
-    "a server's order": lambda f: [f.event("Order Completed", order_of(LAMP | {"product_id": "desk"}), **VICTIM)],
+    "a server's order": lambda f: [f.event("Order Completed", order_of(DESK), **VICTIM)],
     "an operator's grant to the address": lambda f: [stated("email", VICTIM["email"])],
     "the preference page of the address": lambda f: [
         stated("email", VICTIM["email"], by=PREFERENCES_SOURCE)
