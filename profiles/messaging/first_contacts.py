@@ -15,12 +15,12 @@ _LOCK = "SELECT pg_advisory_xact_lock($1)"
 
 _SELECT_COUNTS = """
 SELECT s.sender,
-  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2
-    AND f.at > $5 - interval '1 hour' AND f.at < $5 + interval '1 hour') AS in_hour,
-  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2 AND f.sender = s.sender
-    AND f.at > $5 - interval '1 hour' AND f.at < $5 + interval '1 hour') AS by_sender_in_hour,
-  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2 AND f.channel = $3
-    AND f.address = $4 AND f.at > $5 - interval '1 day' AND f.at < $5 + interval '1 day') AS to_address_in_day
+  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid
+    AND f.at > $5::timestamptz - interval '1 hour' AND f.at < $5::timestamptz + interval '1 hour') AS in_hour,
+  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid AND f.sender = s.sender
+    AND f.at > $5::timestamptz - interval '1 hour' AND f.at < $5::timestamptz + interval '1 hour') AS by_sender_in_hour,
+  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid AND f.channel = $3
+    AND f.address = $4 AND f.at > $5::timestamptz - interval '1 day' AND f.at < $5::timestamptz + interval '1 day') AS to_address_in_day
 FROM (SELECT COALESCE((SELECT e.sender FROM run r JOIN event e ON e.event_id = r.entry_event
   WHERE r.run_id = $1), '') AS sender) s
 """
