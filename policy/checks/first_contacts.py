@@ -42,6 +42,18 @@ def address_denial(facts: Facts) -> CheckResult | None:
     )
 
 
+def describe_usage(facts: Facts) -> str:
+    """Describe the limits that a message passes; empty where the address is confirmed."""
+    contacts = facts.first_contacts
+    if contacts is None:
+        return ""
+    limits = contacts.limits
+    return (
+        f"; {contacts.in_hour} of {limits.per_hour} in the last hour to addresses that only pages have "
+        f"named, {contacts.by_sender_in_hour} of {limits.per_sender_hour} by this key"
+    )
+
+
 def hourly_deferral(plan: Plan, facts: Facts, at: datetime) -> CheckResult | None:
     """Defer where an hourly limit is used up, at most until the plan's expiry."""
     contacts = facts.first_contacts

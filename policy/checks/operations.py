@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from policy.checks.first_contacts import hourly_deferral
+from policy.checks.first_contacts import describe_usage, hourly_deferral
 from policy.checks.result import CheckResult, deferred, denied, passed
 from policy.facts import ActiveKillSwitch, Facts, Plan, StopKind
 from policy.limits import Limits
@@ -73,12 +73,12 @@ def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
         return deferral
     budget = limits.budgets.get(channel)
     if budget is None:
-        return passed(f"no budget on {channel.value}")
+        return passed(f"no budget on {channel.value}{describe_usage(facts)}")
     if facts.claims_last_minute is None:
         raise ValueError(f"expected the claims of the last minute on {channel.value}, got none: count them")
     detail = f"{facts.claims_last_minute} of {budget.per_minute} on {channel.value} in the last minute"
     if facts.claims_last_minute < budget.per_minute:
-        return passed(detail)
+        return passed(f"{detail}{describe_usage(facts)}")
     # The next attempts are spread over a minute by profile, so that they do not come at once.
     wait = BUDGET_WINDOW * (1 + crc32(facts.person.encode()) % 60 / 60)
     return deferred(Reason.PROVIDER_BUDGET, min(at + wait, max(plan.expires_at, at)), detail)

@@ -14,15 +14,17 @@ _LOCK_KEY = 0x77617970_66697273
 _LOCK = "SELECT pg_advisory_xact_lock($1)"
 
 _SELECT_COUNTS = """
-SELECT s.sender,
-  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid
-    AND f.at > $5::timestamptz - interval '1 hour' AND f.at < $5::timestamptz + interval '1 hour') AS in_hour,
-  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid AND f.sender = s.sender
-    AND f.at > $5::timestamptz - interval '1 hour' AND f.at < $5::timestamptz + interval '1 hour') AS by_sender_in_hour,
-  (SELECT count(*)::int FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid AND f.channel = $3
-    AND f.address = $4 AND f.at > $5::timestamptz - interval '1 day' AND f.at < $5::timestamptz + interval '1 day') AS to_address_in_day
-FROM (SELECT COALESCE((SELECT e.sender FROM run r JOIN event e ON e.event_id = r.entry_event
-  WHERE r.run_id = $1), '') AS sender) s
+WITH started AS (SELECT COALESCE((SELECT e.sender FROM run r JOIN event e ON e.event_id = r.entry_event
+    WHERE r.run_id = $1), '') AS sender),
+hour AS (SELECT f.sender FROM first_contact f WHERE f.message_id IS DISTINCT FROM $2::uuid
+  AND f.at > $5::timestamptz - interval '1 hour' AND f.at < $5::timestamptz + interval '1 hour')
+SELECT s.sender, (SELECT count(*)::int FROM hour) AS in_hour,
+  (SELECT count(*)::int FROM hour WHERE hour.sender = s.sender) AS by_sender_in_hour,
+  (SELECT count(*)::int FROM first_contact f
+    WHERE f.message_id IS DISTINCT FROM $2::uuid AND f.channel = $3 AND f.address = $4
+      AND f.at > $5::timestamptz - interval '1 day' AND f.at < $5::timestamptz + interval '1 day'
+  ) AS to_address_in_day
+FROM started s
 """
 
 _INSERT = """
