@@ -78,6 +78,10 @@ ATTACKS: dict[str, Telling] = {
     ],
     "a checkout": lambda f: [page(f, "Checkout Started", checkout(), **VICTIM)],
     "an order": lambda f: [page(f, "Order Completed", order_of(DESK), **VICTIM)],
+    "a grant and a checkout for an address that a server has named": lambda f: [
+        f.event("Signed In", **VICTIM, **CALL, ago=timedelta(hours=3)),
+        page(f, "Checkout Started", checkout(), traits=YES, **VICTIM, **CALL),
+    ],
     "a withdrawal, and a grant that lifts it": lambda f: [
         page(f, "Signed Up", traits=NO, **VICTIM, **CALL, ago=timedelta(hours=1)),
         page(f, "Signed Up", traits=YES, **VICTIM, **CALL),
