@@ -102,7 +102,7 @@ class SweepActivities:
 
 
 class OptInSweepActivities:
-    """The sweep that has addresses asked to confirm what pages said of them."""
+    """The sweep that has addresses asked to confirm the consents that pages have sent."""
 
     def __init__(self, database: Database, ingest: Ingest, rules: OptInRules) -> None:
         self._database, self._ingest, self._rules = database, ingest, rules

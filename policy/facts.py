@@ -147,7 +147,7 @@ class WaitingFact:
 
 @dataclass(frozen=True, slots=True)
 class FirstContactLimits:
-    """How many messages go to addresses that no verified event has named. Anybody can name an address."""
+    """How many messages go to addresses that no verified event has named: any sender can invent them."""
 
     per_hour: int = 500
     per_sender_hour: int = 250

@@ -28,7 +28,7 @@ _RESERVED_SOURCE_DETAIL = (
 )
 
 RESERVED_EVENT_TYPES = frozenset({OptInRequested.event_name})
-"""Events that Waypost alone may write, since they have an address written to which nobody has confirmed."""
+"""Events that Waypost alone may write, because they start a message to an address that is not confirmed."""
 
 _RESERVED_TYPE_DETAIL = (
     f"/type is {OptInRequested.event_name!r}, which only Waypost writes; send the grant or the checkout"

@@ -1,4 +1,4 @@
-"""Ask the owner of an address whether they want what a page said they want. Once, and plainly."""
+"""Ask the owner of an address to confirm a consent that only a page has sent. Once, and plainly."""
 
 from enum import StrEnum
 
@@ -17,6 +17,6 @@ class Outcome(StrEnum):
 class DoubleOptIn(Journey):
     async def run(self, entry: OptInRequested) -> Outcome:
         channel = SMS if entry.asks_by == "sms" else EMAIL
-        # Who asked for it waits for the message now. After a day nobody remembers.
+        # A visitor who asked for it expects the message now. After a day it would be a surprise.
         asked = await self.send("confirm_opt_in", promoting=None, prefer=(channel,), expires=days(1))
         return Outcome.ASKED if asked else Outcome.NOT_ASKED

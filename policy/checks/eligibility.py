@@ -47,8 +47,8 @@ def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Check
     checkout ("Consents" in docs/reference/events.md; the existing-customer rule of Directive 2002/58/EC
     13(2)). A withdrawal counts as consent on file.
 
-    In either case a verified event or grant must have named the address itself. Anybody can send an event
-    with a page's key, so what only pages say permits nothing. SMS to a number that only pages have named is
+    In either case a verified event or grant must have named the address itself. Any sender may hold
+    a page's key, so events of pages alone permit nothing. SMS to a number that only pages have named is
     denied in both classes where the shop does not name its country.
     """
     if (denial := country_denial(plan, facts)) is not None:

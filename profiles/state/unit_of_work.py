@@ -38,7 +38,7 @@ ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
 
 
 ASK_AGAIN_AFTER = timedelta(days=30)
-"""How long an address gets no second confirmation message, whoever asks for it."""
+"""How long an address gets no second message that asks it to confirm, for any sender."""
 
 
 def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
@@ -219,7 +219,7 @@ class UnitOfWork:
             row["problems"].append({"journey": journey, "detail": detail})
 
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
-        """Request a confirmation by the owner of an address of what an unverified event said of it."""
+        """Request that the owner of an address confirms the consent of an unverified event."""
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
         self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
 
