@@ -284,7 +284,7 @@ class SegmentEntered(Event, name="Segment Entered"):
 
 
 class OptInRequested(Event, name="Opt In Requested"):
-    """An address has to confirm a consent that only a page has sent. Written by the sweep of such requests."""
+    """An address has to confirm a consent that only a page has sent. Written by a sweep."""
 
     request_id: str | None = None
     """One for each request; contains nothing of the address."""

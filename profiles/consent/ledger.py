@@ -112,8 +112,9 @@ def effective_consents(
     A withdrawal is effective until a later grant lifts it. That grant has the same declarant, or was declared
     after both declarants belonged to the profile. It is verified, unless the withdrawal is unverified too.
     So after a merge the stricter declaration is effective until the next one. An unverified grant is
-    ignored: any sender can invent one. Only the grant of push by the device itself counts, unless the profile is
-    verified (``vouched``). A restart leaves the state before it as it was, also where there was none.
+    ignored: any sender can invent one. Only the grant of push by the device itself counts, unless the
+    profile is verified (``vouched``). A restart leaves the state before it as it was, also where there was
+    none.
 
     ``joined_at``: identifier → when it became the profile's. ``exclude_restarts``: False counts a restart
     as a grant, as the register of opt-outs does: there a grant permits messages, and is no consent.
