@@ -12,12 +12,13 @@ from pathlib import Path
 from local.ports import HOST, PortRequest, choose_ports
 from local.postgres import EmbeddedPostgres, temporary_database
 from local.processes import ChildProcess, Command
-from local.stack import ADMIN_KEY, WRITE_KEY, is_api_ready
+from local.stack import ADMIN_KEY, SERVER_KEY, WRITE_KEY, is_api_ready
 from local.temporal_server import NAMESPACE, TemporalDevServer
 from profiles.db.migrate import upgrade_schema
 
 ROOT = Path(__file__).parents[1]
-WRITE_HEADERS = {"Authorization": f"Bearer {WRITE_KEY}"}
+WRITE_HEADERS = {"Authorization": f"Bearer {SERVER_KEY}"}
+"""Of a backend, since what only pages grant is not sent."""
 SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
 
 ProgressCallback = Callable[[str], None]
@@ -109,6 +110,7 @@ class BenchServers:
             "WAYPOST_JOURNEYS": journeys,
             "WAYPOST_SECRETS": SECRET,
             "WAYPOST_WRITE_KEYS": WRITE_KEY,
+            "WAYPOST_SERVER_KEYS": SERVER_KEY,
             "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
             "WORKER_GRACE_S": "2",
         }
