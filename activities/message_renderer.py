@@ -11,8 +11,9 @@ from activities.contracts import SendMessage
 from activities.gate.send_gate import SendClaim
 from activities.settings import ActivitySettings
 from profiles.commerce.catalog import current_price
+from profiles.consent.declarations import MARKETING_TOPIC
 from profiles.events import Item
-from profiles.messaging.preference_tokens import PreferenceTokens
+from profiles.messaging.preference_tokens import OPT_IN_SIGNING_CONTEXT, PreferenceTokens
 from profiles.messaging.snapshot import Snapshot
 
 
@@ -22,6 +23,8 @@ class MessageRenderer:
     def __init__(self, settings: ActivitySettings, tokens: PreferenceTokens) -> None:
         self._public_url = settings.public_url
         self._tokens = tokens
+        secrets = [secret.get_secret_value() for secret in settings.secrets]
+        self._opt_in_tokens = PreferenceTokens(secrets, context=OPT_IN_SIGNING_CONTEXT)
         self._shop = ShopDetails(
             name=settings.shop_name,
             postal_address=settings.shop_address,
@@ -50,9 +53,9 @@ class MessageRenderer:
         return render_message(template, request.channel, context)
 
     def _links(self, template: Template, request: SendMessage, claim: SendClaim) -> Links:
-        token = self._tokens.issue(
-            str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value, template.topic
-        )
+        message = (str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value)
+        token = self._tokens.issue(*message, template.topic)
+        confirmation = self._opt_in_tokens.issue(*message, MARKETING_TOPIC)
         unsubscribe = f"{self._public_url}/unsubscribe/{token}"
         return Links(
             shop_url=self._shop.url,
@@ -60,6 +63,7 @@ class MessageRenderer:
             unsubscribe_url=unsubscribe,
             preferences_url=f"{self._public_url}/preferences/{token}",
             one_click_url=unsubscribe,
+            confirm_url=f"{self._public_url}/opt-in/{confirmation}",
         )
 
 

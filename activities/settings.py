@@ -9,10 +9,14 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.config.settings import PolicySettings
+from policy.facts import FirstContactLimits
+from profiles.consent.declarations import CONFIRMABLE_CHANNELS
+from profiles.sweeps.opt_in_requests import OptInRules
 
 MIN_SECRET_LENGTH = 32
 """Minimum length of a signing secret, in characters."""
@@ -76,10 +80,21 @@ class ActivitySettings(PolicySettings):
     shop_currency: str = _env_field("WAYPOST_SHOP_CURRENCY", "EUR")
     """ISO 4217, e.g. EUR."""
 
+    double_opt_in: Annotated[tuple[str, ...], NoDecode] = _env_field("WAYPOST_DOUBLE_OPT_IN", ())
+    """Channels on which an address that only a page has named is asked to confirm a consent: email, sms."""
+    first_contacts_per_hour: int = _env_field("WAYPOST_FIRST_CONTACTS_PER_HOUR", 500)
+    """Messages an hour, of either class, to addresses that no verified event has named."""
+    first_contacts_per_key: int = _env_field("WAYPOST_FIRST_CONTACTS_PER_KEY", 250)
+    """The same for each label of a key, with which the event that started the journey was sent."""
+    sms_countries: Annotated[tuple[str, ...], NoDecode] = _env_field("WAYPOST_SMS_COUNTRIES", ())
+    """Countries, beside ``DEFAULT_REGION``, to which a number that no verified event has named gets SMS."""
+    default_region: str = _env_field("DEFAULT_REGION", "")
+    """The shop's own country."""
+
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env_field("WAYPOST_SECRETS", ())
     """Secrets of preference links: the first signs, all verify. Separated by commas in the environment."""
 
-    @field_validator("shop_hosts", "secrets", mode="before")
+    @field_validator("shop_hosts", "secrets", "double_opt_in", "sms_countries", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -93,6 +108,47 @@ class ActivitySettings(PolicySettings):
         if wrong:
             raise ValueError(f"expected hosts such as www.example.com, got {', '.join(map(repr, wrong))}")
         return tuple(host.lower().removeprefix("www.") for host in value)
+
+    @field_validator("double_opt_in")
+    @classmethod
+    def _known_channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        named = tuple(channel.lower() for channel in value)
+        if named == ("off",):
+            return ()
+        if unknown := [channel for channel in named if channel not in CONFIRMABLE_CHANNELS]:
+            raise ValueError(
+                f"expected off, or one or more of {', '.join(CONFIRMABLE_CHANNELS)}; "
+                f"got {', '.join(map(repr, unknown))}"
+            )
+        return tuple(dict.fromkeys(named))
+
+    @field_validator("first_contacts_per_hour", "first_contacts_per_key")
+    @classmethod
+    def _not_negative(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError(f"expected 0 messages an hour or more, got {value}; 0 sends none")
+        return value
+
+    @field_validator("sms_countries")
+    @classmethod
+    def _known_countries(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        codes = tuple(country.upper() for country in value)
+        if unknown := [code for code in codes if code not in SUPPORTED_REGIONS]:
+            raise ValueError(f"expected countries such as DE or AT, got {', '.join(map(repr, unknown))}")
+        return codes
+
+    @property
+    def first_contact_limits(self) -> FirstContactLimits:
+        """The limits of messages to addresses that no verified event has named."""
+        own = (self.default_region.upper(),) if self.default_region else ()
+        return FirstContactLimits(
+            self.first_contacts_per_hour, self.first_contacts_per_key, countries=(*own, *self.sms_countries)
+        )
+
+    @property
+    def opt_in_rules(self) -> OptInRules:
+        """The rules of the sweep that has addresses asked."""
+        return OptInRules(self.double_opt_in, self.first_contacts_per_hour, self.first_contacts_per_key)
 
     @field_validator("secrets")
     @classmethod

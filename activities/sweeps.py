@@ -21,6 +21,7 @@ from profiles.messaging.kill_switches import (
 )
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES
 from profiles.sweeps.lapsed import sweep_lapsed
+from profiles.sweeps.opt_in_requests import OptInRules, sweep_opt_in_requests
 from profiles.sweeps.product_alerts import DEFAULT_ALERT_RULES, sweep_products
 from profiles.sweeps.segments import SegmentQuery, SegmentQueryError, sweep_segment
 
@@ -98,6 +99,21 @@ class SweepActivities:
             entered += written
             if not examined:
                 return SweepResult(entered=entered)
+
+
+class OptInSweepActivities:
+    """The sweep that has addresses asked to confirm the consents that pages have sent."""
+
+    def __init__(self, database: Database, ingest: Ingest, rules: OptInRules) -> None:
+        self._database, self._ingest, self._rules = database, ingest, rules
+
+    @activity.defn(name="sweep_opt_in_requests")
+    async def sweep_opt_in_requests(self, request: SweepRequest) -> SweepResult:
+        """Write events for one batch of the addresses that wait. Idempotent."""
+        entered = await sweep_opt_in_requests(
+            self._database, self._ingest, rules=self._rules, limit=request.batch
+        )
+        return SweepResult(entered=entered)
 
 
 class SegmentActivities:

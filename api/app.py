@@ -23,6 +23,7 @@ from api.routes import (
     identity,
     identity_tokens,
     kill_switches,
+    opt_in,
     preferences,
     profiles,
     runs,
@@ -38,7 +39,7 @@ from policy.replay import policy_version
 from profiles.db.database import Database
 from profiles.identity.tokens import IdentityTokens
 from profiles.ingest.pipeline import Ingest, IngestConfig
-from profiles.messaging.preference_tokens import PreferenceTokens
+from profiles.messaging.preference_tokens import OPT_IN_SIGNING_CONTEXT, PreferenceTokens
 
 _API_DESCRIPTION = """\
 Customer journeys as durable Python. Channels send **events** here; profiles, runs and decisions can be read.
@@ -97,6 +98,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         consents,
         profiles,
         runs,
+        opt_in,
         preferences,
         health,
         kill_switches,
@@ -136,6 +138,7 @@ async def _lifespan(
         journeys=journeys,
         keys=ApiKeys(write=settings.write_keys, server=settings.server_keys, admin=settings.admin_keys),
         preference_tokens=PreferenceTokens(settings.signing_secrets),
+        opt_in_tokens=PreferenceTokens(settings.signing_secrets, context=OPT_IN_SIGNING_CONTEXT),
         identity_tokens=IdentityTokens(settings.signing_secrets),
         temporal=TemporalGateway(settings),
         metrics=metrics,

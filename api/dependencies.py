@@ -42,6 +42,8 @@ class AppState:
     journeys: Mapping[str, JourneyDefinition]
     keys: ApiKeys
     preference_tokens: PreferenceTokens
+    opt_in_tokens: PreferenceTokens
+    """Of the links that confirm a consent."""
     identity_tokens: IdentityTokens
     temporal: TemporalGateway
     metrics: Metrics

@@ -15,7 +15,7 @@ from api.events.native import parse_native_event
 from bench.bare_ingest import CREATE_TABLE, insert_many, insert_one, open_connections
 from bench.concurrency import ItemWorker, time_workers
 from bench.events import EventBody
-from bench.servers import WRITE_HEADERS, BenchProcesses
+from bench.servers import SERVER_HEADERS, BenchProcesses
 from journeys.registry import load_journeys
 from profiles.db.database import Database
 from profiles.ingest.event_store import IngestResult, IngestStatus
@@ -104,7 +104,7 @@ async def post_accepted(requests: aiohttp.ClientSession, body: bytes) -> None:
 def open_session(processes: BenchProcesses) -> aiohttp.ClientSession:
     """Open a session with up to ``CONCURRENCY`` connections to the API and the write key."""
     connector = aiohttp.TCPConnector(limit=CONCURRENCY)
-    return aiohttp.ClientSession(processes.api_url, connector=connector, headers=WRITE_HEADERS)
+    return aiohttp.ClientSession(processes.api_url, connector=connector, headers=SERVER_HEADERS)
 
 
 def parse_event(event: EventBody) -> IncomingEvent:

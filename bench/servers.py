@@ -18,6 +18,8 @@ from profiles.db.migrate import upgrade_schema
 
 ROOT = Path(__file__).parents[1]
 WRITE_HEADERS = {"Authorization": f"Bearer {WRITE_KEY}"}
+"""Of a page. What only pages grant is not sent."""
+
 SERVER_HEADERS = {"Authorization": f"Bearer {SERVER_KEY}"}
 SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
 

@@ -11,6 +11,7 @@ from typing import Any
 from journeys.cart_abandonment.story import CartAbandonment
 from journeys.checks.errors import JourneyError, JourneyFault, import_fault
 from journeys.checks.run import faults_of
+from journeys.double_opt_in.story import DoubleOptIn
 from journeys.post_purchase.story import PostPurchase
 from journeys.source.reader import activity_name, class_source
 from journeys.vocabulary.definition import JourneyDefinition
@@ -19,13 +20,14 @@ from journeys.win_back.story import WinBack
 from policy.facts import StopKind
 from policy.verdict import Channel
 
-SHIPPED: tuple[type[Journey], ...] = (CartAbandonment, PostPurchase, WinBack)
+SHIPPED: tuple[type[Journey], ...] = (CartAbandonment, PostPurchase, WinBack, DoubleOptIn)
 
 
 BUILT_IN_ACTIVITIES = frozenset(
     {
         *("send_message", "close_run", "join_audience", "suggest_items", "read_holds", "read_profile"),
         *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment", "sweep_templates"),
+        "sweep_opt_in_requests",
     }
 )
 """Names of Waypost's own activities, which an author's activity may not have."""

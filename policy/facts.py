@@ -146,6 +146,28 @@ class WaitingFact:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstContactLimits:
+    """How many messages go to addresses that no verified event has named: any sender can invent them."""
+
+    per_hour: int = 500
+    per_sender_hour: int = 250
+    """For each label of a key, with which the event that started the run was sent."""
+    per_address_day: int = 5
+    countries: tuple[str, ...] = ()
+    """Countries (ISO 3166-1) with numbers that get SMS."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContacts:
+    """The messages so far to addresses that no verified event has named, and their limits."""
+
+    in_hour: int
+    by_sender_in_hour: int
+    to_address_in_day: int
+    limits: FirstContactLimits
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """A consistent snapshot, read under the profile's lock."""
 
@@ -161,7 +183,17 @@ class Facts:
     """Topics from which the *address* is opted out; "all" covers every topic."""
     consents: tuple[ConsentFact, ...] = ()
     address_from_order: bool = False
-    """Whether the address came with an order or a checkout, which allows marketing email by default."""
+    """Whether the address came with a verified order or checkout, which allows marketing email by default."""
+    address_confirmed: bool = True
+    """Whether a verified event or grant has named the address. False: only pages have named it."""
+    address_country: str | None = None
+    """Country of a number that is not confirmed; None: of another address, or unknown."""
+    first_contacts: FirstContacts | None = None
+    """None: the address is confirmed."""
+    unverified_grant: bool = False
+    """Whether only unverified events have granted the channel."""
+    unverified_checkout: bool = False
+    """Whether the email address came with unverified orders and checkouts only."""
     suppressions: tuple[Suppression, ...] = ()
     cart: tuple[PlannedItem, ...] | None = None
     """The current lines of the plan's cart; None: the plan names no known cart."""

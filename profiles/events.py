@@ -283,6 +283,15 @@ class SegmentEntered(Event, name="Segment Entered"):
     segment: str = ""
 
 
+class OptInRequested(Event, name="Opt In Requested"):
+    """An address has to confirm a consent that only a page has sent. Written by a sweep."""
+
+    request_id: str | None = None
+    """One for each request; contains nothing of the address."""
+    asks_by: str = "email"
+    """The channel that was granted, by which the message asks: email or sms."""
+
+
 class CustomerLapsed(Event, name="Customer Lapsed"):
     """The customer has not ordered for longer than usual. Written by the sweep of lapsed customers."""
 

@@ -58,7 +58,14 @@ TEMPLATE_SWEEP = ScheduledSweep(
     "waypost-templates", "sweep_templates", timedelta(minutes=1), "templates that bounce or annoy too many"
 )
 
-SCHEDULED_SWEEPS = (LAPSED_SWEEP, PRODUCT_SWEEP, TEMPLATE_SWEEP)
+OPT_IN_SWEEP = ScheduledSweep(
+    "waypost-opt-in",
+    "sweep_opt_in_requests",
+    timedelta(minutes=1),
+    "addresses that have to confirm",
+)
+
+SCHEDULED_SWEEPS = (LAPSED_SWEEP, PRODUCT_SWEEP, TEMPLATE_SWEEP, OPT_IN_SWEEP)
 
 
 @workflow.defn(name="sweep-segment")

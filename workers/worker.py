@@ -29,6 +29,7 @@ from activities.profile import ProfileActivities
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from activities.sweeps import (
+    OptInSweepActivities,
     SegmentActivities,
     SweepActivities,
     TemplateSweepActivities,
@@ -112,7 +113,14 @@ def build_workers(
     if templates is None:
         templates = TemplateRegistry.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
-    gate = GateBatcher(SendGate(database, limits, default_zone=settings.default_timezone))
+    gate = GateBatcher(
+        SendGate(
+            database,
+            limits,
+            default_zone=settings.default_timezone,
+            first_contacts=settings.first_contact_limits,
+        )
+    )
     breakers, renderer = CircuitBreakers(limits.breaker), MessageRenderer(settings, tokens)
     messages = MessageActivities(database, gate, channels, templates, renderer, breakers)
     grace = timedelta(seconds=worker_settings.worker_grace_s)
@@ -166,6 +174,7 @@ def _journey_activities(
         sweeps.sweep_products,
         segments.sweep_segment,
         TemplateSweepActivities(database, limits.thresholds).sweep_templates,
+        OptInSweepActivities(database, ingest, settings.opt_in_rules).sweep_opt_in_requests,
         *journeys.activities,
     ]
 

@@ -120,7 +120,7 @@ class ShopDetails:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The links of a message. Marketing needs the last three."""
+    """The links of a message. Marketing needs those to unsubscribe and to the preferences."""
 
     shop_url: str
     cart_url: str | None = None
@@ -129,6 +129,8 @@ class Links:
     preferences_url: str | None = None
     one_click_url: str | None = None
     """Accepts the POST of RFC 8058."""
+    confirm_url: str | None = None
+    """A page on which the recipient confirms the consent to marketing on the message's channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class RenderContext:
                 "cart_url": absolute_url(self.links.cart_url, self.shop.url),
                 "unsubscribe_url": absolute_url(self.links.unsubscribe_url, self.shop.url),
                 "preferences_url": absolute_url(self.links.preferences_url, self.shop.url),
+                "confirm_url": absolute_url(self.links.confirm_url, self.shop.url),
             },
             "locale": to_babel_locale(self.locale) or to_babel_locale(self.shop.locale) or "en",
             "currency": self.currency

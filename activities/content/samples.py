@@ -19,6 +19,7 @@ SAMPLE_LINKS = Links(
     shop_url="https://shop.example",
     cart_url="https://shop.example/cart",
     unsubscribe_url="https://links.example/unsubscribe/sample-token-as-long-as-a-real-one-would-be",
+    confirm_url="https://links.example/opt-in/sample-token-as-long-as-a-real-one-would-be",
     preferences_url="https://links.example/preferences/sample-token-as-long-as-a-real-one-would-be",
     one_click_url="https://links.example/unsubscribe/sample-token-as-long-as-a-real-one-would-be",
 )

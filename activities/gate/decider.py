@@ -1,7 +1,7 @@
 """The common part of the send gate and the audience gate: verdict, database row, exposures, open holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,15 +9,18 @@ from activities.contracts import CloseRun, HoldSpec, SendMessage
 from activities.gate.mapping import to_facts, to_message_row
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
-from policy.facts import Facts, Plan
+from policy.facts import Facts, FirstContactLimits, FirstContacts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.replay import decision_inputs, policy_version
-from policy.verdict import Verdict
+from policy.verdict import Allow, Verdict
 from profiles.messaging.claims import MessageRow
+from profiles.messaging.first_contacts import count_first_contacts, record_first_contact
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from profiles.runs import holds
 from profiles.runs.exposures import record_exposures
+
+DEFAULT_FIRST_CONTACT_LIMITS = FirstContactLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,15 @@ class DecisionRecord:
 class Decider:
     """Decides by one policy; has no state between calls."""
 
-    def __init__(self, limits: Limits, *, default_zone: str = "UTC") -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        default_zone: str = "UTC",
+        first_contacts: FirstContactLimits = DEFAULT_FIRST_CONTACT_LIMITS,
+    ) -> None:
         self.limits = limits
+        self._first_contact_limits = first_contacts
         self._required_history = required_history(limits)
         self._policy_version = policy_version(limits)
         self._default_zone = default_zone
@@ -65,7 +75,9 @@ class Decider:
         *,
         breaker_open_until: datetime | None = None,
     ) -> DecisionRecord:
-        """Decide at the run's current time; writes nothing. Locks held: the profile's.
+        """Decide at the run's current time. Locks held: the profile's.
+
+        Writes nothing but the count of messages to addresses that no verified event has named.
 
         ``breaker_open_until`` is the end of the circuit breaker's backoff for the channel's provider.
         """
@@ -77,9 +89,34 @@ class Decider:
             row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
             return DecisionRecord(verdict, None, row, self._default_zone)
         verdict = decide(plan, facts, self.limits, at)
+        sender = ""
+        if isinstance(verdict, Allow) and not facts.address_confirmed:
+            # Counted last, since all that are counted wait for each other.
+            facts, sender = await self._with_first_contacts(connection, request, snapshot, facts, at)
+            verdict = decide(plan, facts, self.limits, at)
         basis = decision_inputs(plan, facts, at)
         row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
+        if isinstance(verdict, Allow) and facts.first_contacts is not None:
+            await record_first_contact(connection, row, sender)
         return DecisionRecord(verdict, facts, row, facts.zone)
+
+    async def _with_first_contacts(
+        self, connection: object, request: SendMessage, snapshot: Snapshot, facts: Facts, at: datetime
+    ) -> tuple[Facts, str]:
+        """Return the facts with the messages so far, and the label of the key that started the run."""
+        standing, channel = snapshot.existing_message, request.channel
+        counts = await count_first_contacts(
+            connection,
+            UUID(request.run_id),
+            standing.message_id if standing else None,
+            channel=channel.value,
+            address=snapshot.address(channel.value) or "",
+            at=at,
+        )
+        contacts = FirstContacts(
+            counts.in_hour, counts.by_sender_in_hour, counts.to_address_in_day, self._first_contact_limits
+        )
+        return replace(facts, first_contacts=contacts), counts.sender
 
 
 async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:

@@ -19,7 +19,7 @@ from policy.facts import (
     Suppression,
     WaitingFact,
 )
-from policy.hours.places import add_place_zones, resolve_places
+from policy.hours.places import add_place_zones, country_for_phone, resolve_places
 from policy.hours.time_zones import resolve_zone
 from policy.limits import CapReachedAction, SuppressionScope
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
@@ -31,6 +31,9 @@ from profiles.state.cart import parse_lines
 
 MARKETING_TOPICS = ("marketing", "all")
 """Consent topics that cover marketing in general."""
+
+_ADDRESSED_BY_ANYBODY = (Channel.EMAIL, Channel.SMS)
+"""Channels with addresses that a stranger may know or invent. A push token is known to its device alone."""
 
 _STATUS_AND_VERDICT = {
     Allow: ("claimed", "allow"),
@@ -67,6 +70,8 @@ def to_facts(
     resolved = resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
     places = resolve_places(snapshot.traits, snapshot.address("sms"), resolved)
     zone = add_place_zones(places, resolved)
+    stated_by_anybody = address is not None and channel in _ADDRESSED_BY_ANYBODY
+    confirmed = not stated_by_anybody or address in snapshot.confirmed_addresses
     return Facts(
         person=str(snapshot.profile_id),
         held=held,
@@ -80,6 +85,10 @@ def to_facts(
             ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
         ),
         address_from_order=snapshot.email_from_order,
+        address_confirmed=confirmed,
+        address_country=country_for_phone(address) if address and not confirmed else None,
+        unverified_grant=snapshot.unverified_grant,
+        unverified_checkout=channel is Channel.EMAIL and snapshot.unverified_checkout,
         suppressions=tuple(
             Suppression(item, sku, until, event_id, SuppressionScope(scope), of, parts)
             for item, sku, until, event_id, scope, of, parts in snapshot.suppressions

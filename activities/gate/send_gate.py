@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate.decider import Decider, save_exposures
+from activities.gate.decider import DEFAULT_FIRST_CONTACT_LIMITS, Decider, save_exposures
 from activities.gate.mapping import rank_for_profile, to_plan
 from activities.run_context import no_such_run
 from policy.checks.quiet_hours import allowed_until
+from policy.facts import FirstContactLimits
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.db.database import Database
@@ -96,9 +97,16 @@ class GateRequest:
 class SendGate:
     """Decides on messages and claims them; has no state between calls."""
 
-    def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
+    def __init__(
+        self,
+        database: Database,
+        limits: Limits,
+        *,
+        default_zone: str = "UTC",
+        first_contacts: FirstContactLimits = DEFAULT_FIRST_CONTACT_LIMITS,
+    ) -> None:
         self._database = database
-        self._decider = Decider(limits, default_zone=default_zone)
+        self._decider = Decider(limits, default_zone=default_zone, first_contacts=first_contacts)
 
     async def decide(self, request: GateRequest) -> GateOutcome:
         """Decide on one message; the outcome is committed when this returns.

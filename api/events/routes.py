@@ -75,7 +75,7 @@ async def segment(request: Request) -> Response:
         def parse_call(raw: dict[str, Any]) -> ParseResult:
             return parse_segment_call(raw, call, sender)
 
-        return with_verification(parse_call, key.role, app_state.identity_tokens, at=now)
+        return with_verification(parse_call, key.role, app_state.identity_tokens, at=now, sender=key.label)
 
     return await _ingest_body(app_state, admission, "batch", body, parser)
 
@@ -92,7 +92,7 @@ async def native(request: Request) -> Response:
             return parse_cloud_event(raw, now=now, region=region)
         return parse_native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
-    parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now)
+    parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now, sender=key.label)
     return await _ingest_body(app_state, admission, "events", body, lambda _: parse)
 
 

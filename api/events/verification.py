@@ -8,6 +8,7 @@ from typing import Any
 from api.events.native import is_cloud_event
 from api.events.parsed import EventWarning, Rejection, event_warning
 from api.http.keys import Role
+from profiles.events import OptInRequested
 from profiles.identity.tokens import IdentityProof, IdentityTokens, TokenFault, verify_identifiers
 from profiles.ingest.pipeline import INTERNAL_SOURCE_PREFIX
 from profiles.state.event_records import IncomingEvent
@@ -26,6 +27,13 @@ _RESERVED_SOURCE_DETAIL = (
     "send the name of your system"
 )
 
+RESERVED_EVENT_TYPES = frozenset({OptInRequested.event_name})
+"""Events that Waypost alone may write, because they start a message to an address that is not confirmed."""
+
+_RESERVED_TYPE_DETAIL = (
+    f"/type is {OptInRequested.event_name!r}, which only Waypost writes; send the grant or the checkout"
+)
+
 _TOKEN_POINTER = f"/context/{TOKEN_FIELD}"
 
 _RENEWAL_HINT = "have your server issue a new one by POST /v1/identity/tokens"
@@ -37,8 +45,10 @@ _TOKEN_FAULT_DETAILS = {
 }
 
 
-def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, at: datetime) -> EventParser:
-    """Wrap a parser so that it also decides whether an event is verified.
+def with_verification(
+    read: EventParser, role: Role, tokens: IdentityTokens, *, at: datetime, sender: str = ""
+) -> EventParser:
+    """Wrap a parser so that it also decides whether an event is verified. ``sender``: the key's label.
 
     Events under a server or admin key are; under a write key if identity tokens in the context prove all
     their strong identifiers. Tokens are removed before parsing, so a retry with a fresh token is the same
@@ -52,6 +62,9 @@ def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, 
             return event
         if event.source.startswith(INTERNAL_SOURCE_PREFIX):
             return Rejection("reserved_source", _RESERVED_SOURCE_DETAIL, "/source", event.id)
+        if event.type in RESERVED_EVENT_TYPES:
+            return Rejection("reserved_type", _RESERVED_TYPE_DETAIL, "/type", event.id)
+        event = replace(event, sender=sender)
         if role >= Role.SERVER:
             return event
         if not tokens_in_event:

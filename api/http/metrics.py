@@ -38,6 +38,14 @@ _BACKLOG_GAUGES = {
         "waypost_audience_removals_oldest_seconds",
         "Age of the oldest unconfirmed removal",
     ),
+    "first_contacts_last_hour": (
+        "waypost_first_contacts_last_hour",
+        "Messages of the last hour to addresses that no verified event has named",
+    ),
+    "opt_ins_waiting": (
+        "waypost_opt_in_requests_waiting",
+        "Addresses that wait for a message that asks to confirm a consent",
+    ),
     "in_flight_at_purchase": (
         "waypost_messages_in_flight_at_purchase",
         "Messages of the last day that a provider accepted after a purchase of an item they promote",

@@ -1,7 +1,7 @@
 """Opt-out without a login: the pages behind the links in messages, and one-click unsubscribe (RFC 8058)."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -32,10 +32,10 @@ CHANNEL_LABELS = {
 }
 """Channel → its label and description. Without push, which has neither a provider nor message templates."""
 
-_CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
+CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
 
 
-_UNKNOWN_LINK = (
+UNKNOWN_LINK = (
     "Unknown link",
     "We do not know this link",
     "It may have been cut short on its way. Open the link in the message again, or answer the message.",
@@ -48,7 +48,7 @@ _UNKNOWN_PERSON = (
 """Title, headline and explanation of a notice."""
 
 
-class _Notice(Problem):
+class Notice(Problem):
     """A problem that is answered with a page."""
 
     def __init__(self, status: int, title: str, headline: str, explanation: str) -> None:
@@ -64,7 +64,7 @@ async def _verify(token: str, app_state: AppStateDep) -> PreferenceClaim:
     """Return what a link's token proves. Raises ``Problem`` 404."""
     claim = app_state.preference_tokens.verify(token)
     if claim is None:
-        raise _Notice(404, *_UNKNOWN_LINK)
+        raise Notice(404, *UNKNOWN_LINK)
     return claim
 
 
@@ -74,7 +74,7 @@ ClaimDep = Annotated[PreferenceClaim, Depends(_verify)]
 @router.get("/unsubscribe/{token}")
 async def ask(token: str, claim: ClaimDep) -> Response:
     """Show a page with one button. Changes nothing, because link scanners open every link of a mail."""
-    return page("unsubscribe.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
+    return page("unsubscribe.html", channel=CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.post("/unsubscribe/{token}")
@@ -84,7 +84,7 @@ async def unsubscribe(token: str, claim: ClaimDep, app_state: AppStateDep) -> Re
     event = _opt_out_event(claim, subscriber)
     if event is not None:
         await app_state.ingest(event)
-    return page("unsubscribed.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
+    return page("unsubscribed.html", channel=CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.get("/preferences/{token}")
@@ -99,7 +99,7 @@ async def save(token: str, claim: ClaimDep, request: Request, app_state: AppStat
     form = _parse_form(await read_body(request))
     if form.get("form") != ["preferences"]:
         explanation = "This form came without its fields. Go back, reload the page and save again."
-        raise _Notice(422, "Not saved", "Nothing was changed", explanation)
+        raise Notice(422, "Not saved", "Nothing was changed", explanation)
     subscriber = await _read_person(app_state, claim)
     wanted = {channel: channel in form and "nothing" not in form for channel in CHANNEL_LABELS}
     changed = [
@@ -136,7 +136,7 @@ async def _read_person(app_state: AppState, claim: PreferenceClaim) -> Subscribe
     """Return the subscriber. Raises ``Problem`` 404 without an identifier on file."""
     subscriber = await _read_subscriber(app_state, claim)
     if not subscriber.identifiers:
-        raise _Notice(404, *_UNKNOWN_PERSON)
+        raise Notice(404, *_UNKNOWN_PERSON)
     return subscriber
 
 
@@ -174,10 +174,16 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
 
 
 def _consent_event(subscriber: Subscriber, change: dict[str, str], at: datetime) -> IncomingEvent:
-    """Return the event of a change, under the subscriber's strongest identifier."""
+    """Return the event of a change, under the address that the link was sent to.
+
+    The link proves this address and no other one: a page may have put several into one profile. Where the
+    address is not known, the event is unverified, and names the subscriber's strongest identifier.
+    """
     first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
+    named = subscriber.address or (first.type, first.value)
     stated = ConsentChange.model_validate(change)
-    return build_consent_event(((first.type, first.value),), stated, source=PREFERENCES_SOURCE, at=at)
+    event = build_consent_event((named,), stated, source=PREFERENCES_SOURCE, at=at)
+    return replace(event, verified=subscriber.address is not None)
 
 
 def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:

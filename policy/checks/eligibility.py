@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from policy.checks.first_contacts import country_denial
 from policy.checks.result import CheckResult, denied, passed
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
+
+_NOT_CONFIRMED = "not confirmed by its owner or a server"
 
 
 def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
@@ -40,10 +43,16 @@ def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Check
     """Deny marketing without consent; transactional messages need none.
 
     SMS, push and ads need a grant for the channel (or "all") with the topic "all", "marketing" or the plan's
-    own. Email needs one too, unless no consent is on file and the address came with an order or a checkout
-    ("Consents" in docs/reference/events.md; the existing-customer rule of Directive 2002/58/EC 13(2)). A
-    withdrawal counts as consent on file.
+    own. Email needs one too, unless no consent is on file and the address came with a verified order or
+    checkout ("Consents" in docs/reference/events.md; the existing-customer rule of Directive 2002/58/EC
+    13(2)). A withdrawal counts as consent on file.
+
+    In either case a verified event or grant must have named the address itself. Any sender may hold
+    a page's key, so events of pages alone permit nothing. SMS to a number that only pages have named is
+    denied in both classes where the shop does not name its country.
     """
+    if (denial := country_denial(plan, facts)) is not None:
+        return denial
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages need no consent")
     topics = _applicable_topics(plan)
@@ -51,11 +60,18 @@ def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Check
     channel = plan.channel.value
     if any(not fact.granted for fact in words):
         return denied(Reason.NO_CONSENT, f"consent for {plan.topic} on {channel} was withdrawn")
+    permitted = bool(words) or (plan.channel is Channel.EMAIL and facts.address_from_order)
+    if permitted and not facts.address_confirmed:
+        return denied(Reason.NO_CONSENT, f"the {channel} address was named by pages only; {_NOT_CONFIRMED}")
     if words:
         granted = [f"{fact.topic} on {fact.channel}" for fact in words]
         return passed(f"granted: {_join_unique(granted)}")
-    if plan.channel is Channel.EMAIL and facts.address_from_order:
+    if permitted:
         return passed("nothing on file, but the address came with an order or a checkout")
+    if facts.unverified_grant:
+        return denied(Reason.NO_CONSENT, f"{channel} was granted by a page only; {_NOT_CONFIRMED}")
+    if facts.unverified_checkout:
+        return denied(Reason.NO_CONSENT, f"the address came with a page's checkout only; {_NOT_CONFIRMED}")
     return denied(Reason.NO_CONSENT, f"no grant of {plan.topic} on {channel} on file")
 
 

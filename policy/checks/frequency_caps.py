@@ -4,6 +4,7 @@ are left are reserved for messages of higher priority."""
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
+from policy.checks.first_contacts import address_denial
 from policy.checks.result import CheckResult, deferred, denied, passed
 from policy.durations import format_duration
 from policy.facts import Facts, Plan, SentFact, WaitingFact
@@ -79,8 +80,10 @@ def under_caps(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckR
     """Deny marketing that exceeds a cap; defer it where the policy or its journey says "wait".
 
     It is deferred until enough messages no longer count, under every cap. Transactional messages and ads are
-    neither capped nor counted.
+    neither capped nor counted. But an address that only pages have named gets few messages a day of any kind.
     """
+    if (denial := address_denial(facts)) is not None:
+        return denial
     if not is_subject_to_caps(plan):
         kind = "ads" if plan.channel is Channel.ADS else "transactional messages"
         return passed(f"{kind} are not capped")

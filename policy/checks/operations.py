@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from zlib import crc32
 
+from policy.checks.first_contacts import describe_usage, hourly_deferral
 from policy.checks.result import CheckResult, deferred, denied, passed
 from policy.facts import ActiveKillSwitch, Facts, Plan, StopKind
 from policy.limits import Limits
@@ -57,6 +58,7 @@ def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
     """Defer while the circuit breaker of the channel's provider is open, or its budget per minute is used up.
 
     Applies to both message classes, since it is the provider's limit. Defers at most until the plan's expiry.
+    So does an hourly limit of messages to addresses that only pages have named.
     Raises ValueError where there is a budget and the claims were not counted.
     """
     channel = plan.channel
@@ -67,14 +69,16 @@ def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
         until = open_until.isoformat()
         detail = f"the provider of {channel.value} failed over and over; left alone until {until}"
         return deferred(Reason.PROVIDER_BUDGET, min(open_until, max(plan.expires_at, at)), detail)
+    if (deferral := hourly_deferral(plan, facts, at)) is not None:
+        return deferral
     budget = limits.budgets.get(channel)
     if budget is None:
-        return passed(f"no budget on {channel.value}")
+        return passed(f"no budget on {channel.value}{describe_usage(facts)}")
     if facts.claims_last_minute is None:
         raise ValueError(f"expected the claims of the last minute on {channel.value}, got none: count them")
     detail = f"{facts.claims_last_minute} of {budget.per_minute} on {channel.value} in the last minute"
     if facts.claims_last_minute < budget.per_minute:
-        return passed(detail)
+        return passed(f"{detail}{describe_usage(facts)}")
     # The next attempts are spread over a minute by profile, so that they do not come at once.
     wait = BUDGET_WINDOW * (1 + crc32(facts.person.encode()) % 60 / 60)
     return deferred(Reason.PROVIDER_BUDGET, min(at + wait, max(plan.expires_at, at)), detail)

@@ -163,6 +163,12 @@ def _region_code(region: str, country: str) -> str:
     return region.upper() if region.upper().startswith(f"{country}-") else ""
 
 
+def country_for_phone(phone_e164: str) -> str | None:
+    """Return the ISO 3166-1 code of a number's country; None for any other text."""
+    place = _place_from_phone(phone_e164)
+    return None if place is None else place.country
+
+
 @lru_cache(maxsize=4096)
 def _place_from_phone(phone_e164: str) -> Place | None:
     try:

@@ -23,6 +23,9 @@ from profiles.state.unit_of_work import UnitOfWork
 
 MARKETING_TOPIC = "marketing"
 
+CONFIRMABLE_CHANNELS = ("email", "sms")
+"""Channels on which the owner of an address can confirm a consent by a link in a message."""
+
 OPT_OUT_EVENT_TYPES = frozenset({"Message Unsubscribed", "Message Complained"})
 """Events of a message that withdraw the consent to its channel."""
 
@@ -76,6 +79,15 @@ def record_reply(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
         # A restart needs a phone number as declarant: it lifts withdrawals of the same number only.
         if not declaration.granted or type_of_key(sender_key or "") == _REPLY_ADDRESS_TYPE:
             _append(person, stored, changes, declaration, sender_key)
+
+
+def request_confirmations(stored: StoredEvent, changes: UnitOfWork, channel: str) -> None:
+    """Request that the owners of an unverified event's addresses confirm a channel, or "all" of them."""
+    for confirmable in CONFIRMABLE_CHANNELS:
+        if channel in (confirmable, "all"):
+            for kind, value in stored.incoming.identifiers:
+                if kind == ADDRESS_TYPE_BY_CHANNEL[confirmable]:
+                    changes.request_opt_in(confirmable, value, stored)
 
 
 def apply_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> bool:
@@ -190,6 +202,8 @@ def _append(
         return
     for fault in declaration.evidence_faults:
         changes.add_problem(stored.event_id, "", fault)
+    if declaration.granted and not stored.incoming.verified and declaration.topic == MARKETING_TOPIC:
+        request_confirmations(stored, changes, declaration.channel)
     if not declaration.granted and declaration.channel in ("ads", "all"):
         changes.leave_audiences(person, "opted_out")
     changes.inserts["consent"].append(

@@ -22,7 +22,7 @@ from profiles.consent.ledger import (
 )
 from profiles.db.savepoints import is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, type_of_key
 from profiles.state.bounds import MAX_TOPIC_LENGTH
 from profiles.state.unit_of_work import Row
 
@@ -185,6 +185,7 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
             _parse_time(at),
             ConsentEvidence(*evidence),
             annulled,
+            any(key in joined_at and type_of_key(key) == "push_token" for key in named),
         )
         for channel, topic, state, verified, voice, time, source, event, at, named, *evidence, annulled in (
             orjson.loads(row["words"] or "[]")

@@ -44,6 +44,8 @@ class ConsentRecord:
     evidence: ConsentEvidence = NO_EVIDENCE
     annulled: bool = False
     """An operator found that the reply was no opt-out. The entry is ignored."""
+    names_push_token: bool = False
+    """Its event named a push token of the profile. Such a token cannot be guessed, so the device sent it."""
 
     @property
     def is_restart(self) -> bool:
@@ -110,17 +112,14 @@ def effective_consents(
     A withdrawal is effective until a later grant lifts it. That grant has the same declarant, or was declared
     after both declarants belonged to the profile. It is verified, unless the withdrawal is unverified too.
     So after a merge the stricter declaration is effective until the next one. An unverified grant is
-    ignored where the profile is verified (``vouched``). A restart leaves the state before it as it was,
-    also where there was none.
+    ignored: any sender can invent one. Only the grant of push by the device itself counts, unless the
+    profile is verified (``vouched``). A restart leaves the state before it as it was, also where there was
+    none.
 
     ``joined_at``: identifier → when it became the profile's. ``exclude_restarts``: False counts a restart
     as a grant, as the register of opt-outs does: there a grant permits messages, and is no consent.
     """
-    counted = (
-        record
-        for record in records
-        if not record.annulled and (record.verified or not record.granted or not vouched)
-    )
+    counted = (record for record in records if not record.annulled and _counts(record, vouched))
     by_key: dict[ConsentKey, list[ConsentRecord]] = {}
     for record in _latest_per_declarant(counted):
         by_key.setdefault((record.channel, record.topic), []).append(record)
@@ -165,6 +164,12 @@ def channel_addresses(identifiers: Iterable[str]) -> list[tuple[str, str]]:
     split = sorted(key.partition(":")[::2] for key in identifiers)
     channels = {kind: channel for channel, kind in ADDRESS_TYPE_BY_CHANNEL.items()}
     return [(channels[kind], value) for kind, value in split if kind in channels]
+
+
+def _counts(record: ConsentRecord, vouched: bool) -> bool:
+    if record.verified or not record.granted:
+        return True
+    return record.channel == "push" and record.names_push_token and not vouched
 
 
 def _latest_per_declarant(records: Iterable[ConsentRecord]) -> list[ConsentRecord]:

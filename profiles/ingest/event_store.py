@@ -54,13 +54,13 @@ log = structlog.get_logger(__name__)
 
 _INSERT_EVENTS = """
 INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
-  identifiers, properties, traits, context, verified, problems)
+  identifiers, properties, traits, context, verified, sender, problems)
 SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
   CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, verified,
-  problems
+  NULLIF(sender, ''), problems
 FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
   time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, verified boolean,
-  problems jsonb)
+  sender text, problems jsonb)
 ORDER BY source, id
 ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 """
@@ -242,6 +242,7 @@ def _event_row(p: ParsedEvent) -> dict[str, Any]:
         "traits": incoming.traits,
         "context": incoming.context,
         "verified": incoming.verified,
+        "sender": incoming.sender,
         "problems": p.problems[:MAX_PROBLEMS],
     }
 

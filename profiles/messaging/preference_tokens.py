@@ -15,6 +15,9 @@ LONGEST_TOKEN = 512
 
 _PREFERENCE_SIGNING_CONTEXT = b"waypost preference token"
 
+OPT_IN_SIGNING_CONTEXT = b"waypost opt-in token"
+"""Signing context of the links that confirm a consent, so that neither kind of link serves as the other."""
+
 _FIELD_SEPARATOR = "\x1f"
 
 
@@ -32,7 +35,7 @@ class PreferenceClaim:
 class PreferenceTokens:
     """Issues and reads tokens. The first secret signs; the others are still accepted, for rotation."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], *, context: bytes = _PREFERENCE_SIGNING_CONTEXT) -> None:
         """``secrets``: newest first, each of at least 32 bytes; raises ``ValueError`` otherwise."""
         if not secrets:
             raise ValueError(
@@ -46,7 +49,7 @@ class PreferenceTokens:
                 f"{len(secrets)}; make one with `openssl rand -hex 32`"
             )
         encoded = (secret.encode() for secret in secrets)
-        self._keys = [hmac.digest(each, _PREFERENCE_SIGNING_CONTEXT, hashlib.sha256) for each in encoded]
+        self._keys = [hmac.digest(each, context, hashlib.sha256) for each in encoded]
 
     def issue(self, profile_id: str, message_id: str, channel: str, topic: str) -> str:
         """Return a token for the links of one message: URL-safe, the same for the same values and secret.

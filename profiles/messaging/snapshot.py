@@ -100,6 +100,12 @@ class Snapshot:
     """The catalog entries of the promoted items."""
     engagement_counts: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or clicked in the last 90 days; empty where the query does not need it."""
+    confirmed_addresses: tuple[str, ...] = ()
+    """Addresses of the channel that a verified event, or a verified grant, has named."""
+    unverified_grant: bool = False
+    """Whether unverified events alone have granted the channel."""
+    unverified_checkout: bool = False
+    """Whether unverified orders and checkouts alone came with the email address."""
     deferred_messages: tuple[DeferredMessage, ...] = ()
     """Deferred marketing of the profile's other live runs."""
     kill_switches: tuple[tuple[str, str, datetime], ...] = ()
@@ -147,6 +153,16 @@ SELECT {place} CASE WHEN known.vouched
   ARRAY(SELECT json_build_array(a.address, a.problem)::text FROM address_problem a
     WHERE a.channel = ask.channel AND a.address = ANY(known.here)) AS problems,
   ARRAY(SELECT json_build_array(k.kind, k.name, k.since)::text FROM kill_switch k) AS stops,
+  ARRAY(SELECT i.value FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = ask.type
+    AND CASE WHEN i.vouched THEN true ELSE EXISTS (SELECT 1 FROM consent c
+      WHERE c.profile_id = p.profile_id AND c.verified AND c.state = 'granted'
+        AND i.type || ':' || i.value = ANY(c.named)) END) AS confirmed_addresses,
+  CASE WHEN EXISTS (SELECT 1 FROM consent_state c
+      WHERE c.profile_id = p.profile_id AND c.channel IN (ask.channel, 'all')) THEN false
+    ELSE EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id AND NOT c.verified
+      AND c.state = 'granted' AND c.channel IN (ask.channel, 'all')) END AS unverified_grant,
+  NOT p.email_from_order AND p.last_checkout_at IS NOT NULL
+    AND (p.email_ordered = 1 OR p.sure_checkout_at IS NULL) AS unverified_checkout,
   {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
 FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
   LEFT JOIN message m ON m.run_id = ask.run_id AND m.step = ask.step
@@ -208,6 +224,7 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         traits=orjson.loads(row["traits"]),
         addresses=addresses,
         consents=tuple(tuple(fields) for fields in rows("consents")),
+        confirmed_addresses=tuple(row["confirmed_addresses"]),
         suppressions=tuple(
             (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
             for event_id, _, item, sku, until, scope, of, parts in suppressions

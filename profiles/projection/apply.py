@@ -57,13 +57,13 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
     declarations.record_consents_from_traits(person, stored, changes)
     if stored.is_superseded:
         if stored.incoming.type == "Order Completed" or isinstance(stored.event, CheckoutStarted):
-            _apply_checkout(person, stored)
+            _apply_checkout(person, stored, changes)
         return ApplyResult(None, ())
     match stored.incoming.type:
         case "Order Completed":
             own = own_cart_id(stored.incoming)
             changed = orders.apply_purchase(person, stored, own, changes)
-            _apply_checkout(person, stored)
+            _apply_checkout(person, stored, changes)
             return ApplyResult(own, changed)
         case "Consent Changed":
             declarations.record_consent_change(person, stored, changes)
@@ -75,7 +75,7 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
             orders.apply_refund(person, stored, changes)
         case _ if isinstance(stored.event, CART_EVENT_CLASSES):
             if isinstance(stored.event, CheckoutStarted):
-                _apply_checkout(person, stored)
+                _apply_checkout(person, stored, changes)
             cart_id = _apply_cart_event(person, stored, stored.event, changes)
             return ApplyResult(cart_id, (cart_id,) if cart_id else ())
         case _ if isinstance(stored.event, CART_PRODUCT_EVENTS):
@@ -193,11 +193,14 @@ def _apply_product_event(
     return own
 
 
-def _apply_checkout(person: ProfileState, stored: StoredEvent) -> None:
+def _apply_checkout(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record the time of an order or a checkout, and whether it named an email address.
 
-    Messages to such an address are permitted until its owner withdraws consent.
+    Messages to such an address are permitted until its owner withdraws consent. If the event is unverified,
+    its owner has to confirm it first.
     """
+    if not stored.incoming.verified:
+        declarations.request_confirmations(stored, changes, "email")
     if person.last_checkout_at is None or stored.time > person.last_checkout_at:
         person.last_checkout_at = stored.time
         person.is_dirty = True

@@ -54,6 +54,8 @@ class IncomingEvent:
     """Whether it comes from a trusted source. False for a key that may be public."""
     request: str = ""
     """Of which request it is one event; refusals are counted per request. Not stored."""
+    sender: str = ""
+    """Label of the key that it was sent with; empty for Waypost's own. No sender chooses it."""
 
     def content_hash(self) -> bytes:
         """Return a digest of the channel's content. A repeated id with another digest is a conflict."""

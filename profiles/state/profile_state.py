@@ -19,8 +19,8 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
     OR EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id) AS has_consents, p.email_from_order,
   p.last_checkout_at, p.sure_checkout_at, p.email_ordered, p.seen::text AS seen, p.carts_time, p.carts_key,
-  (SELECT min(CASE WHEN i.vouched THEN i.linked_at ELSE i.since END) FROM identifier i
-    WHERE i.profile_id = p.profile_id AND i.type = 'email') AS email_since,
+  (SELECT min(i.linked_at) FROM identifier i
+    WHERE i.profile_id = p.profile_id AND i.type = 'email' AND i.vouched) AS email_since,
   EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profile_id AND i.vouched) AS vouched,
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
@@ -43,6 +43,10 @@ _STORED_FIELDS = (
     *("profile_id", "context_timezone", "context_locale", "email_from_order", "email_since", "vouched"),
     *("last_checkout_at", "sure_checkout_at", "email_ordered", "has_preferred_hour", "has_consents"),
 )
+
+
+_EMAIL_ORDERED_VERIFIED = 2
+"""``email_ordered`` of a profile with a verified order or checkout that named an email address."""
 
 
 @dataclass(slots=True)
@@ -95,7 +99,7 @@ class ProfileState:
     context_locale: str | None = None
     email_from_order: bool = False
     email_since: datetime | None = None
-    """Since when the profile has an email address."""
+    """Since when the profile has an email address that a verified event has named."""
     last_checkout_at: datetime | None = None
     """Time of the last order or checkout."""
     sure_checkout_at: datetime | None = None
@@ -144,13 +148,13 @@ class ProfileState:
 
     @property
     def is_customer_by_email(self) -> bool:
-        """Whether the profile had an email address at an order or a checkout, or got it with one."""
+        """Whether a verified order or checkout came with an email address, or was made after it was known."""
         if self.email_since is None:
             return False
-        if self.email_ordered >= (2 if self.vouched else 1):
-            return True
-        checkout = self.sure_checkout_at if self.vouched else self.last_checkout_at
-        return checkout is not None and self.email_since <= checkout
+        checkout = self.sure_checkout_at
+        return self.email_ordered >= _EMAIL_ORDERED_VERIFIED or (
+            checkout is not None and self.email_since <= checkout
+        )
 
 
 def original_cart_key(key: str, workflow_id: str) -> str:

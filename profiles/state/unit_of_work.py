@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from profiles.db import sql
 from profiles.db.savepoints import execute_for_each, is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
+from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
@@ -40,6 +41,10 @@ MESSAGE_RANK = (
 
 ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
 """Statuses of a message that a provider accepted."""
+
+
+ASK_AGAIN_AFTER = timedelta(days=30)
+"""How long an address gets no second message that asks it to confirm, for any sender."""
 
 
 def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
@@ -72,6 +77,15 @@ UPSERT_ADDRESS_PROBLEMS = _insert_sql(
     "channel, address, problem, at",
     "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at "
     "WHERE address_problem.problem <> 'complained'",
+)
+
+# An address is asked once in ``ASK_AGAIN_AFTER``. A request that waits is made younger by the next one.
+UPSERT_OPT_IN_REQUESTS = _insert_sql(
+    "opt_in_request",
+    "channel, address, sender, at, state",
+    "ON CONFLICT (channel, address) DO UPDATE SET sender = excluded.sender, at = excluded.at, "
+    "state = 'waiting', settled_at = NULL WHERE opt_in_request.state = 'waiting' "
+    f"OR opt_in_request.settled_at < excluded.at - interval '{ASK_AGAIN_AFTER.days} days'",
 )
 
 INSERT_RUNS = """
@@ -172,6 +186,7 @@ class UnitOfWork:
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+    opt_in_requests: dict[tuple[str, str], Row] = field(default_factory=dict)
     one_by_one: bool = field(default_factory=is_one_by_one)
     """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
@@ -207,6 +222,11 @@ class UnitOfWork:
         if row is not None and len(row["problems"]) < MAX_PROBLEMS:
             row["problems"].append({"journey": journey, "detail": detail[:MAX_PROBLEM_LENGTH]})
 
+    def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
+        """Request that the owner of an address confirms the consent of an unverified event."""
+        row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
+        self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
+
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows, without runs of which another profile's live run has the key.
 
@@ -236,6 +256,7 @@ class UnitOfWork:
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (UPSERT_OPT_IN_REQUESTS, [row for _, row in sorted(self.opt_in_requests.items())]),
             (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
             (UPDATE_MESSAGES, self._highest_messages()),
             (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),

@@ -73,6 +73,10 @@ class Backlog:
     """Identifiers quarantined within 24 hours, released ones included."""
     stops: list[str]
     """The kind of each kill switch that is on."""
+    first_contacts_last_hour: int = 0
+    """Messages of the last hour to addresses that no verified event has named."""
+    opt_ins_waiting: int = 0
+    """Addresses that wait for a message that asks to confirm a consent."""
     removals_unconfirmed: int = 0
     """Memberships in ad audiences with a removal that no platform has confirmed."""
     removals_oldest_s: float = 0.0
@@ -130,6 +134,8 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - d.recorded_at
   (SELECT count(DISTINCT key) FROM identity_log WHERE kind = 'quarantined'
     AND recorded_at > now() - interval '1 day') AS quarantined_last_day,
   ARRAY(SELECT kind FROM kill_switch) AS stops,
+  (SELECT count(*) FROM first_contact WHERE at > now() - interval '1 hour') AS first_contacts_last_hour,
+  (SELECT count(*) FROM opt_in_request WHERE state = 'waiting') AS opt_ins_waiting,
   a.count AS removals_unconfirmed,
   COALESCE(EXTRACT(epoch FROM now() - a.oldest), 0)::float8 AS removals_oldest_s,
   CASE WHEN $1 THEN ({CLAIM_TO_ACCEPT_SQL}) END::text AS claim_to_accept,

@@ -1,11 +1,13 @@
 """What the profile behind a preference link has agreed to, and its identifiers."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from profiles.consent.declarations import MARKETING_TOPIC
 from profiles.identity.component import load_canonical_id
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.views.profile import (
     ConsentView,
@@ -26,10 +28,30 @@ SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AN
 
 # The profile that has the message's address now, as profiles may have been merged or split since.
 _SELECT_LINK_OWNER = """
-SELECT COALESCE((SELECT i.profile_id FROM identifier i
-    WHERE i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END
-      AND i.value = m.address), m.profile_id) FROM message m WHERE m.message_id = $1
+SELECT COALESCE(i.profile_id, m.profile_id) AS profile_id, i.type, i.value
+FROM message m LEFT JOIN identifier i
+  ON i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END AND i.value = m.address
+WHERE m.message_id = $1
 """
+
+
+_SELECT_CONFIRMATION_LINK = """
+SELECT message_id, channel, address, COALESCE(sent_at, claimed_at, decided_at) AS sent_at
+FROM message WHERE message_id = $1 AND address IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationLink:
+    """What a link to confirm a consent confirms."""
+
+    message_id: UUID
+    channel: str
+    address: tuple[str, str]
+    """Type and value of the address that the message with the link went to."""
+    topic: str
+    sent_at: datetime
+    """By the run's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +60,8 @@ class Subscriber:
 
     identifiers: tuple[IdentifierView, ...] = ()
     """Empty: the profile no longer exists."""
+    address: tuple[str, str] | None = None
+    """Type and value of the address that the message went to. None: not known, or in no profile any more."""
     consents: tuple[ConsentView, ...] = ()
     opt_outs: tuple[OptOutView, ...] = ()
     message_known: bool = False
@@ -65,18 +89,30 @@ class Subscriber:
 async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber:
     """Read the profile that a token was made for, through merges; an empty one if it no longer exists."""
     message_id, given = _parse_uuid(claim.message_id), _parse_uuid(claim.profile_id)
-    owner = await connection.fetchval(_SELECT_LINK_OWNER, message_id)
+    link = await connection.fetchrow(_SELECT_LINK_OWNER, message_id)
+    owner = None if link is None else link["profile_id"]
     profile_id = owner or (await load_canonical_id(connection, given) if given else None)
     if profile_id is None:
         return Subscriber()
     return Subscriber(
         identifiers=tuple(await list_identifiers(connection, profile_id)),
+        address=None if link is None or link["type"] is None else (link["type"], link["value"]),
         consents=tuple(await list_consents(connection, profile_id)),
         opt_outs=tuple(await list_opt_outs(connection, profile_id)),
         message_known=owner is not None,
         last_grant=await connection.fetchval(_SELECT_LAST_GRANT, profile_id, claim.channel),
         email_from_order=await connection.fetchval(_SELECT_EMAIL_FROM_ORDER, profile_id),
     )
+
+
+async def load_confirmation_link(connection: Any, claim: PreferenceClaim) -> ConfirmationLink | None:
+    """Return what a token confirms; None if its message is unknown, or went to no address."""
+    row = await connection.fetchrow(_SELECT_CONFIRMATION_LINK, _parse_uuid(claim.message_id))
+    kind = ADDRESS_TYPE_BY_CHANNEL.get(row["channel"]) if row is not None else None
+    if row is None or kind is None or row["channel"] != claim.channel:
+        return None
+    address = (kind, row["address"])
+    return ConfirmationLink(row["message_id"], row["channel"], address, claim.topic, row["sent_at"])
 
 
 def _parse_uuid(text: str) -> UUID | None:

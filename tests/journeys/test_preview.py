@@ -220,7 +220,10 @@ def test_the_command_goes_by_the_policy_of_the_shop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nothing"], "no journey 'nothing'; registered: cart-abandonment, post-purchase, win-back"),
+        (
+            ["nothing"],
+            "no journey 'nothing'; registered: cart-abandonment, double-opt-in, post-purchase, win-back",
+        ),
         (["win-back", "none.yaml"], "none.yaml cannot be read"),
         (["win-back", "none.py"], "there is no scenario none.py"),
     ],

@@ -3,7 +3,7 @@
 Importing this module registers the scenarios of every journey in ``TALES``.
 """
 
-from tests.replay import cart_scenarios, purchase_scenarios, win_back_scenarios
+from tests.replay import cart_scenarios, opt_in_scenarios, purchase_scenarios, win_back_scenarios
 from tests.replay.scenario import CANARIES, TALES, ReplayScenario
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "TALES",
     "ReplayScenario",
     "cart_scenarios",
+    "opt_in_scenarios",
     "purchase_scenarios",
     "win_back_scenarios",
 ]

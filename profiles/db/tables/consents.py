@@ -99,3 +99,25 @@ class AddressProblemTable(RecordedTable, table=True):
     address: str = Field(primary_key=True)
     problem: str
     at: datetime = Field(sa_column=timestamp_column())
+
+
+class OptInRequestTable(RecordedTable, table=True):
+    """An address that unverified events alone have granted a channel, or sent with a checkout."""
+
+    __tablename__ = "opt_in_request"
+
+    channel: str = Field(primary_key=True)
+    """email or sms."""
+    address: str = Field(primary_key=True)
+    sender: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    """Label of the key."""
+    at: datetime = Field(sa_column=timestamp_column())
+    """When the event was ingested."""
+    state: str = Field(default="waiting", sa_column_kwargs={"server_default": text("'waiting'")})
+    """waiting; asked: a confirmation message was requested; dropped: it needs none, or must get none."""
+    settled_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+
+    __table_args__ = (
+        Index("opt_in_request_waiting", "at", postgresql_where=text("state = 'waiting'")),
+        Index("opt_in_request_asked", "settled_at", postgresql_where=text("state = 'asked'")),
+    )

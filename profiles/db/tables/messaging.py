@@ -202,3 +202,22 @@ class SandboxAudienceTable(RecordedTable, table=True):
 
     audience: str = Field(primary_key=True)
     member_id: UUID = Field(primary_key=True)
+
+
+class FirstContactTable(RecordedTable, table=True):
+    """A message that may be sent to an address which no verified event has named. Kept for a week."""
+
+    __tablename__ = "first_contact"
+
+    message_id: UUID = Field(primary_key=True)
+    channel: str
+    address: str
+    sender: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    """Label of the key with which the event that started the run was sent."""
+    at: datetime = Field(sa_column=timestamp_column())
+    """By the run's clock."""
+
+    __table_args__ = (
+        Index("first_contact_at", "at"),
+        Index("first_contact_address", "channel", "address", "at"),
+    )

@@ -117,6 +117,8 @@ class EventTable(RecordedTable, table=True):
     context: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     """Whether it comes from a trusted source: a server key, an admin key, or identity tokens."""
+    sender: str | None = None
+    """Label of the key that it was sent with; null for Waypost's own, and in rows from before 0.6."""
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
     """What could not be processed, and why: [{"journey", "detail"}]."""
     superseded_by: UUID | None = None

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.builders.profiles import message_row
-from tests.support.environments.api import OpenApi, event, opened
+from tests.support.environments.api import ADMIN, OpenApi, event, opened
 
 
 @dataclass
@@ -41,7 +41,9 @@ async def letter(database_url: str) -> AsyncIterator[Letter]:
     async with opened(database_url) as api:
         who = {"user_id": "u-1", "email": "ada@example.com", "phone": "+4915112345678"}
         await api.results(
-            "/v1/events", event("Checkout Started", identifiers=who, properties={"cart_id": "c"})
+            "/v1/events",
+            event("Checkout Started", identifiers=who, properties={"cart_id": "c"}),
+            headers=ADMIN,
         )
         profile = await api.read("/v1/profiles/user_id/u-1")
         async with api.doors.database.transaction() as connection:
@@ -175,3 +177,23 @@ async def test_pages_load_nothing_leak_nothing_and_cannot_be_framed(letter: Lett
         assert answer.headers["cache-control"] == "no-store"
         assert "http://" not in answer.text.replace("http://waypost.test", "")
         assert "ada@example.com" not in answer.text
+
+
+async def test_a_yes_on_the_page_is_one_of_the_address_that_got_the_link(letter: Letter) -> None:
+    """Of a profile into which a page has put several, none of the others is granted anything."""
+    both = {"user_id": "u-2", "email": "mallory@example.com"}
+    for n, who in enumerate((both, {"user_id": "u-2", "email": "a-victim@example.com"})):
+        await letter.api.results("/v1/events", event("Signed In", f"e-{n + 7}", identifiers=who))
+    profile = await letter.api.read("/v1/profiles/user_id/u-2")
+    async with letter.api.doors.database.transaction() as connection:
+        owner = UUID(profile["profile_id"])
+        message_id = await message_row(connection, owner, address=both["email"])
+    for message, named in ((str(message_id), f"email:{both['email']}"), (str(owner), "user_id:u-2")):
+        token = letter.api.doors.preference_tokens.issue(str(owner), message, "email", "marketing")
+        await letter.api.client.post(f"/preferences/{token}", content=b"form=preferences&sms=on&email=on")
+        [*_, last] = await letter.api.rows("SELECT named, verified FROM consent ORDER BY seq")
+
+        assert named in last["named"]
+        assert not {"email:a-victim@example.com"} & {*last["named"]}
+        assert last["verified"] == (named != "user_id:u-2")
+        await letter.api.client.post(f"/preferences/{token}", content=b"form=preferences")

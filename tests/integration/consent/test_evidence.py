@@ -45,9 +45,11 @@ async def test_evidence_is_given_back_with_the_answer_the_profile_and_the_ledger
 async def test_evidence_comes_in_events_and_in_traits_as_well(api: OpenApi) -> None:
     who = {"email": ADA}
     said = {"channel": "sms", "state": "granted", **SHOWN}
-    await api.results("/v1/events", event("Consent Changed", "1", identifiers=who, properties=said))
+    await api.results(
+        "/v1/events", event("Consent Changed", "1", identifiers=who, properties=said), headers=ADMIN
+    )
     in_traits = {"consents": {"email": {"granted": True, **SHOWN}, "push": True}}
-    await api.results("/v1/events", event("Signed Up", "2", identifiers=who, traits=in_traits))
+    await api.results("/v1/events", event("Signed Up", "2", identifiers=who, traits=in_traits), headers=ADMIN)
     stands = {one["channel"]: one for one in (await api.read(PATH))["consents"]}
 
     assert stands["sms"] | KEPT == stands["sms"]

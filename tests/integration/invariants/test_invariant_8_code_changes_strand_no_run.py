@@ -120,7 +120,9 @@ def test_invariant_8_a_recorded_history_names_no_person_and_no_machine(file: Pat
     text = everything(json.loads(file.read_text()))
     identities = {word for line in text.split("identity ")[1:] if (word := line.split()[0])}
 
-    assert "lamp" in text or "win-back" in text, "nothing was decoded, so nothing was looked at"
+    assert any(word in text for word in ("lamp", "win-back", "asks_by")), (
+        "nothing was decoded, so nothing was looked at"
+    )
     assert [canary for canary in CANARIES if canary in text.lower()] == []
     assert "@example.com" not in text
     assert identities <= {"waypost", "temporal-system"}

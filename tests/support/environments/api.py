@@ -49,9 +49,11 @@ class OpenApi:
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         return await self.client.post(path, content=content, headers={**WRITE, **(headers or {})})
 
-    async def results(self, path: str, body: Any) -> list[dict[str, Any]]:
+    async def results(
+        self, path: str, body: Any, *, headers: dict[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """The per-event results of a request that must be answered 200."""
-        answer = await self.send(path, body)
+        answer = await self.send(path, body, headers=headers)
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["results"]
         return found

@@ -95,6 +95,9 @@ FACTS = st.builds(
         max_size=3,
     ).map(tuple),
     address_from_order=st.booleans(),
+    address_confirmed=st.integers(0, 4).map(bool),
+    unverified_grant=st.booleans(),
+    unverified_checkout=st.booleans(),
     suppressions=st.lists(
         st.builds(
             Suppression,

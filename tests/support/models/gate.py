@@ -29,6 +29,7 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
     spent = budget and (facts.claims_last_minute or 0) >= budget.per_minute
     refused = not all(words) or topics & set(facts.opted_out) or (sms and "all" in facts.opted_out)
     welcome = (words and all(words)) or (not words and plan.channel == "email" and facts.address_from_order)
+    welcome = welcome and facts.address_confirmed
     bought, sold_out, left = model_items(plan, facts, at)
     nothing_left = Reason.PURCHASED if bought else Reason.OUT_OF_STOCK if sold_out else Reason.RUN_ENDED
     others = [s for s in facts.sent if plan.template == s.template != "" and plan.key.split("/")[0] != s.run]

@@ -122,7 +122,7 @@ def test_snake_case_and_kebab_case_name_the_same_journey() -> None:
         ("a-b-test", "give each word two letters or more"),
         ("a" * 31, "30 are the most"),
         ("item", "add a word, such as item-reminder"),
-        ("win-back", "registered: cart-abandonment, post-purchase, win-back"),
+        ("win-back", "registered: cart-abandonment, double-opt-in, post-purchase, win-back"),
         ("journey-registry", "Choose another name"),
     ],
 )

@@ -166,10 +166,10 @@ def test_a_text_message_fits_two_segments_and_marketing_ends_with_stop(template:
     assert text.endswith("Reply STOP to opt out") is template.is_marketing
 
 
-def test_order_messages_are_transactional_and_all_others_marketing() -> None:
+def test_messages_about_orders_and_consent_are_transactional_and_all_others_marketing() -> None:
     transactional = {name for name, template in SHIPPED.items() if not template.is_marketing}
 
-    assert transactional == {"order_confirmation", "delivery_apology"}
+    assert transactional == {"order_confirmation", "delivery_apology", "confirm_opt_in"}
     assert SHIPPED["order_confirmation"].topic == "transactional"
     assert SHIPPED["review_request"].topic == "reviews"
     assert SHIPPED["cart_reminder"].topic == "marketing"

@@ -1,6 +1,7 @@
 """Which word stands: by the clock and not by the post, the stricter one across a merge, no forged grant."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from uuid import UUID
@@ -104,7 +105,8 @@ def test_the_word_that_stands_does_not_depend_on_the_order_of_arrival(
 
 FORGED = [
     pytest.param([yes(1, verified=False)], True, None, id="nothing for a person who is vouched for"),
-    pytest.param([yes(1, verified=False)], False, "granted", id="a yes for one who is not"),
+    pytest.param([yes(1, verified=False)], False, None, id="nothing for one who is not"),
+    pytest.param([yes(1), yes(2, verified=False)], False, "granted", id="nor against a verified yes"),
     pytest.param([no(1), yes(2, verified=False)], False, "withdrawn", id="never over a verified no"),
     pytest.param([no(1), yes(2, verified=False)], True, "withdrawn", id="nor there"),
     pytest.param([no(1, verified=False)], True, "withdrawn", id="an unverified no counts"),
@@ -112,8 +114,8 @@ FORGED = [
     pytest.param(
         [no(1, verified=False), yes(2, verified=False)],
         False,
-        "granted",
-        id="an unverified one lifts its like",
+        "withdrawn",
+        id="an unverified one does not even lift its like",
     ),
     pytest.param(
         [no(1, verified=False), yes(2, verified=False)], True, "withdrawn", id="but for one vouched for"
@@ -127,6 +129,26 @@ def test_an_unverified_yes_counts_for_little(
     words: list[ConsentRecord], vouched: bool, expected: str | None
 ) -> None:
     assert expected == stands(words, vouched=vouched)
+
+
+@pytest.mark.parametrize(
+    ("channel", "names_push_token", "vouched", "counts"),
+    [
+        pytest.param("push", True, False, True, id="a device speaks for itself"),
+        pytest.param("push", False, False, False, id="who knows no token is no device"),
+        pytest.param("push", True, True, False, id="a page writes nothing into a verified profile"),
+        pytest.param("email", True, False, False, id="a device knows of no mailbox"),
+        pytest.param("sms", True, False, False, id="nor of a number"),
+        pytest.param("ads", True, False, False, id="nor of ads"),
+        pytest.param("all", True, False, False, id="nor of everything"),
+    ],
+)
+def test_only_a_device_grants_without_proof_and_only_push(
+    channel: str, names_push_token: bool, vouched: bool, counts: bool
+) -> None:
+    word = replace(yes(1, verified=False), channel=channel, names_push_token=names_push_token)
+
+    assert counts == ((channel, "marketing") in effective_consents([word], TOGETHER, vouched))
 
 
 def test_the_state_names_the_word_it_comes_from() -> None:
@@ -154,16 +176,14 @@ WORDS = st.lists(
 JOINED = st.fixed_dictionaries({USER: st.just(day(0)), MAIL: st.integers(0, 6).map(day)})
 
 
-def told_in_order(
-    words: Sequence[ConsentRecord], joined_at: Mapping[str, datetime], vouched: bool
-) -> bool | None:
+def told_in_order(words: Sequence[ConsentRecord], joined_at: Mapping[str, datetime]) -> bool | None:
     """The rules again, naively: word by word, keeping every withdrawal that nobody took back."""
     granted, standing = False, list[ConsentRecord]()
     for word in sorted(words, key=lambda word: (word.time, not word.granted)):
         if not word.granted:
             standing.append(word)
             continue
-        if vouched and not word.verified:
+        if not word.verified:
             continue
         granted = True
         left = []
@@ -190,7 +210,7 @@ def test_the_fold_is_that_of_the_naive_model_whatever_is_shuffled_and_told_twice
     folded = effective_consents(words, joined_at, vouched)
     state = folded.get(MARKETING)
 
-    assert told_in_order(words, joined_at, vouched) == (state.granted if state else None)
+    assert told_in_order(words, joined_at) == (state.granted if state else None)
     assert folded == effective_consents(shuffled, joined_at, vouched)
 
 

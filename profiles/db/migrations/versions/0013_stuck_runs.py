@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
+revision = "0013"
 
-down_revision = "0011"
+down_revision = "0012"
 
 branch_labels = None
 
