@@ -4,12 +4,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from temporalio import activity
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
 from activities.gate.decider import Decider, save_exposures
 from activities.gate.mapping import to_plan
+from activities.gate.send_gate import GateRequest, PriorAttempt, SendGate
 from activities.run_context import no_such_run, run_now
+from activities.undecodable import decode_request
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
 from profiles.db.database import Database
@@ -30,6 +33,7 @@ class AudienceActivities:
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
+        self._gate = SendGate(database, limits, default_zone=default_zone)
 
     async def decide_and_add(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide, and queue the entry if allowed. Idempotent per run and step. Locks held: the profile's."""
@@ -62,16 +66,32 @@ class AudienceActivities:
         return await self._database.run(work, lock_profile_sql(query), GATE_DEADLINE_S)
 
     @activity.defn(name="join_audience")
+    async def join_or_record(self, raw: RawValue) -> SendResult:
+        """Join as ``join_audience``; record an input that cannot be decoded as withheld.
+
+        Raises a permanent ApplicationError where not even the run can be read from it.
+        """
+        decoded = decode_request(raw, JoinAudience, at=activity.info().started_time)
+        if isinstance(decoded, JoinAudience):
+            return await self.join_audience(decoded)
+        at = run_now(decoded.request.clock_offset_s)
+        outcome = await self._gate.withhold(
+            GateRequest(_to_message(decoded.request), MessageClass.MARKETING, AUDIENCE_TOPIC, at),
+            decoded.verdict,
+        )
+        status = (
+            SendStatus.SENT if isinstance(outcome, PriorAttempt) and outcome.accepted else SendStatus.WITHHELD
+        )
+        verdict = decoded.verdict
+        return SendResult(status=status, channel=Channel.ADS, reason=verdict.reason, detail=verdict.detail)
+
     async def join_audience(self, request: JoinAudience) -> SendResult:
         """Add the profile to an audience for the items that the gate allows.
 
         Raises ApplicationError for a run that does not exist, and to be retried where the gate could not
         decide. Idempotent per run, audience and item.
         """
-        message = SendMessage.model_validate(
-            dict(request) | {"template": request.audience, "channel": Channel.ADS, "promoting": request.items}
-        )
-        verdict = await self.decide_and_add(message, run_now(request.clock_offset_s))
+        verdict = await self.decide_and_add(_to_message(request), run_now(request.clock_offset_s))
         if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:
             raise ApplicationError("the gate could not decide; on record as deferred", type="GateError")
         if isinstance(verdict, Allow):
@@ -85,3 +105,9 @@ class AudienceActivities:
             detail=verdict.detail,
             removed=verdict.removed,
         )
+
+
+def _to_message(request: JoinAudience) -> SendMessage:
+    return SendMessage.model_validate(
+        dict(request) | {"template": request.audience, "channel": Channel.ADS, "promoting": request.items}
+    )

@@ -94,6 +94,8 @@ class SendMessage(Contract):
     cart_id: str | None = None
     context: dict[str, Any] = Field(default_factory=dict)
     """Values for the template in addition to items and profile; no personal data."""
+    unverified_context: tuple[str, ...] = ()
+    """Names in ``context`` whose values an unverified event stated; the message shows of them only ids."""
     clock_offset_s: float = 0.0
     choose: bool = False
     """Return ``elsewhere`` where another channel of the template ranks higher for the profile."""
@@ -248,6 +250,7 @@ class PurchasedItem(Contract):
     item: str
     """The product id, else the stock keeping unit."""
     name: str | None = None
+    """None also where the order is unverified."""
     price: float | None = None
     quantity: int = 1
     """Without returned units."""
@@ -287,6 +290,8 @@ class ProfileSnapshot(Contract):
     """Channel → when one of its messages was last opened or clicked."""
     traits: dict[str, Any] = Field(default_factory=dict)
     """The requested traits that are on file."""
+    unverified_traits: tuple[str, ...] = ()
+    """The names of those that no verified event stated."""
 
 
 class SweepSegment(Contract):

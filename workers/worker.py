@@ -125,7 +125,7 @@ def build_workers(
         Worker(
             client,
             task_queue=send_queue(channel),
-            activities=[messages.send_message],
+            activities=[messages.send_or_record],
             graceful_shutdown_timeout=grace,
             max_concurrent_activities=MAX_CONCURRENT_SENDS,
         )
@@ -148,7 +148,7 @@ def _journey_activities(
     segments = SegmentActivities(database, ingest, declared_segments(journeys))
     return [
         runs.close_run,
-        audiences.join_audience,
+        audiences.join_or_record,
         profile.suggest_items,
         profile.read_holds,
         profile.read_profile,

@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from activities.gate.send_gate import GateOutcome, GateRequest, SendGate
+from activities.gate.send_gate import GateOutcome, GateRequest, NotAllowed, PriorAttempt, SendClaim, SendGate
+from policy.verdict import Withhold
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,8 @@ SLOW_BATCH_S = 0.02
 class _QueuedRequest:
     request: GateRequest
     future: "asyncio.Future[GateOutcome]"
+    is_taken: bool = False
+    """Whether a transaction for it has begun."""
 
 
 class GateBatcher:
@@ -46,21 +49,43 @@ class GateBatcher:
     async def decide(self, request: GateRequest) -> GateOutcome:
         """Decide as ``SendGate.decide``, with its errors; the outcome is committed when this returns.
 
-        Cancelled while its batch is decided, it may leave an unused claim, as a crash does.
+        Cancelled before its batch is taken, it is not decided. Cancelled later, it waits for the outcome and
+        releases its claim, as the caller will not use it.
         """
-        if not self._slots and not self._queue:
-            slot = self._acquire_slot()
-            try:
-                return await self._gate.decide(request)
-            finally:
-                self._release_slot(slot)
         loop = asyncio.get_running_loop()
         waiting = _QueuedRequest(request, loop.create_future())
-        self._queue.append(waiting)
-        if len(self._queue) == 1:
-            # At the loop's next iteration, so that requests of the same moment share the batch.
-            loop.call_soon(self._start_batches)
-        return await waiting.future
+        if not self._slots and not self._queue:
+            waiting.is_taken = True
+            self._create_task(self._run_batch([waiting], self._acquire_slot()))
+        else:
+            self._queue.append(waiting)
+            if len(self._queue) == 1:
+                # At the loop's next iteration, so that requests of the same moment share the batch.
+                loop.call_soon(self._start_batches)
+        try:
+            return await asyncio.shield(waiting.future)
+        except asyncio.CancelledError:
+            if waiting.is_taken:
+                await asyncio.shield(self._create_task(self._release_claim(waiting)))
+            else:
+                waiting.future.cancel()
+            raise
+
+    async def withhold(self, request: GateRequest, verdict: Withhold) -> NotAllowed | PriorAttempt:
+        """Record a message as withheld, as ``SendGate.withhold``. Not batched, as it is rare."""
+        return await self._gate.withhold(request, verdict)
+
+    async def _release_claim(self, waiting: _QueuedRequest) -> None:
+        """Release the claim of a request, if it gets one."""
+        await asyncio.wait({waiting.future})
+        if waiting.future.exception() is None and isinstance(claim := waiting.future.result(), SendClaim):
+            try:
+                await self._gate.release_unused(claim)
+            except Exception as error:
+                # The sweep of old claims settles it.
+                log.warning(
+                    "unused claim not released", message_id=str(claim.message_id), error=repr(error)[:300]
+                )
 
     def _acquire_slot(self) -> object:
         slot = object()
@@ -75,6 +100,8 @@ class GateBatcher:
         while self._queue and len(self._slots) < MAX_CONCURRENT_BATCHES:
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
             if live := [waiting for waiting in batch if not waiting.future.done()]:
+                for waiting in live:
+                    waiting.is_taken = True
                 self._create_task(self._run_batch(live, self._acquire_slot()))
         if self._queue and self._slow_batch_timer is None:
             self._slow_batch_timer = asyncio.get_running_loop().call_later(
@@ -87,10 +114,11 @@ class GateBatcher:
         self._slots = {slot: since for slot, since in self._slots.items() if since > latest_start}
         self._start_batches()
 
-    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _run_batch(self, batch: Sequence[_QueuedRequest], slot: object) -> None:
         try:

@@ -6,14 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from activities.contracts import CloseRun, HoldSpec, SendMessage
-from activities.gate.mapping import to_facts, to_message_row
+from activities.gate.mapping import to_facts, to_message_row, to_plan
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
 from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.replay import decision_inputs, policy_version
-from policy.verdict import Verdict
+from policy.verdict import MessageClass, Verdict, Withhold
 from profiles.messaging.claims import MessageRow
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from profiles.runs import holds
@@ -39,7 +39,7 @@ class Decider:
         self.limits = limits
         self._required_history = required_history(limits)
         self._policy_version = policy_version(limits)
-        self._default_zone = default_zone
+        self.default_zone = default_zone
 
     def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
         """Return the query for the snapshot that this policy needs."""
@@ -53,6 +53,7 @@ class Decider:
             request.choose,
             lookback=self._required_history,
             needs_claim_rate=request.channel in self.limits.budgets,
+            shown_items=tuple((item.key, item.sku) for item in request.showing if item.key),
         )
 
     async def decide(
@@ -71,15 +72,28 @@ class Decider:
         """
         held = await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
         try:
-            facts = to_facts(snapshot, request.channel, self._default_zone, held, breaker_open_until)
+            facts = to_facts(snapshot, request.channel, self.default_zone, held, breaker_open_until)
         except Exception as error:
             verdict = error_verdict(plan.expires_at, at, error)
             row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
-            return DecisionRecord(verdict, None, row, self._default_zone)
+            return DecisionRecord(verdict, None, row, self.default_zone)
         verdict = decide(plan, facts, self.limits, at)
         basis = decision_inputs(plan, facts, at)
         row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
         return DecisionRecord(verdict, facts, row, facts.zone)
+
+    def undecided_row(
+        self,
+        request: SendMessage,
+        message_class: MessageClass,
+        topic: str,
+        snapshot: Snapshot,
+        verdict: Withhold,
+        at: datetime,
+    ) -> MessageRow:
+        """Return the row of a message that is withheld without a decision."""
+        plan = to_plan(request, message_class, topic, snapshot.existing_message)
+        return to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
 
 
 async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:

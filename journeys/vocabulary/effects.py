@@ -27,6 +27,7 @@ from activities.contracts import (
     WithdrawConsentResult,
 )
 from journeys.vocabulary.narrative import CurrentDetails
+from journeys.vocabulary.unverified import UnverifiedValues
 from policy.verdict import Channel
 from profiles.events import Item
 
@@ -97,6 +98,7 @@ class RunContext:
     zone: str | None = None
     """The profile's zone, as of the last activity that returned it."""
     steps: dict[str, int] = field(default_factory=dict)
+    unverified: UnverifiedValues = field(default_factory=UnverifiedValues)
 
     def next_step_key(self, name: str) -> str:
         """Return the key of the next step of that name. With the run's id it is the send key."""
@@ -169,6 +171,7 @@ class ActivityCalls:
         request = ReadProfile(run_id=start.run_id, traits=traits, clock_offset_s=start.clock_offset_s)
         read = await execute_db_activity("read_profile", request, ProfileSnapshot, "read the profile")
         self._context.zone = read.zone
+        self._context.unverified.add_traits(read)
         return read
 
     async def zone(self) -> str:

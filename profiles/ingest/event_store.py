@@ -71,7 +71,7 @@ class ParsedEvent:
 
 def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered: bool) -> ParsedEvent:
     """Parse an event and match it with journeys. What a journey's code raises is a problem of the event."""
-    event, fault = parse_event(incoming.type, incoming.properties)
+    event, fault = parse_event(incoming.type, incoming.properties, verified=incoming.verified)
     asked = match_routes(event, routes, filtered=filtered) if event is not None else RouteMatches()
     problems = [*incoming.problems, *asked.problems]
     if fault:

@@ -86,5 +86,5 @@ def _to_stored_event(row: Any) -> StoredEvent:
     incoming = incoming_from_row(row)
     properties = incoming.properties
     bought = None if row["bought"] is None else restore_order_lines(properties, orjson.loads(row["bought"]))
-    event = parse_event(row["type"], properties)[0]
+    event = parse_event(row["type"], properties, verified=incoming.verified)[0]
     return StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"], order_lines=bought)
