@@ -4,15 +4,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from temporalio import activity
-from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
-from activities.gate.decider import Decider, save_exposures
+from activities.gate.decider import Decider, input_verdict, save_exposures
 from activities.gate.mapping import to_plan
 from activities.gate.send_gate import GateRequest, PriorAttempt, SendGate
 from activities.run_context import no_such_run, run_now
-from activities.undecodable import decode_request
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
 from profiles.db.database import Database
@@ -66,32 +64,16 @@ class AudienceActivities:
         return await self._database.run(work, lock_profile_sql(query), GATE_DEADLINE_S)
 
     @activity.defn(name="join_audience")
-    async def join_or_record(self, raw: RawValue) -> SendResult:
-        """Join as ``join_audience``; record an input that cannot be decoded as withheld.
-
-        Raises a permanent ApplicationError where not even the run can be read from it.
-        """
-        decoded = decode_request(raw, JoinAudience, at=activity.info().started_time)
-        if isinstance(decoded, JoinAudience):
-            return await self.join_audience(decoded)
-        at = run_now(decoded.request.clock_offset_s)
-        outcome = await self._gate.withhold(
-            GateRequest(_to_message(decoded.request), MessageClass.MARKETING, AUDIENCE_TOPIC, at),
-            decoded.verdict,
-        )
-        status = (
-            SendStatus.SENT if isinstance(outcome, PriorAttempt) and outcome.accepted else SendStatus.WITHHELD
-        )
-        verdict = decoded.verdict
-        return SendResult(status=status, channel=Channel.ADS, reason=verdict.reason, detail=verdict.detail)
-
     async def join_audience(self, request: JoinAudience) -> SendResult:
         """Add the profile to an audience for the items that the gate allows.
 
         Raises ApplicationError for a run that does not exist, and to be retried where the gate could not
         decide. Idempotent per run, audience and item.
         """
-        verdict = await self.decide_and_add(_to_message(request), run_now(request.clock_offset_s))
+        at = run_now(request.clock_offset_s)
+        if request.input_fault:
+            return await self._record_undecodable(request, at)
+        verdict = await self.decide_and_add(_to_message(request), at)
         if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:
             raise ApplicationError("the gate could not decide; on record as deferred", type="GateError")
         if isinstance(verdict, Allow):
@@ -105,6 +87,15 @@ class AudienceActivities:
             detail=verdict.detail,
             removed=verdict.removed,
         )
+
+    async def _record_undecodable(self, request: JoinAudience, at: datetime) -> SendResult:
+        """Record a request as withheld that could not be decoded."""
+        verdict = input_verdict(request)
+        case = GateRequest(_to_message(request), MessageClass.MARKETING, AUDIENCE_TOPIC, at)
+        outcome = await self._gate.withhold(case, verdict)
+        is_member = isinstance(outcome, PriorAttempt) and outcome.accepted
+        status = SendStatus.SENT if is_member else SendStatus.WITHHELD
+        return SendResult(status=status, channel=Channel.ADS, reason=verdict.reason, detail=verdict.detail)
 
 
 def _to_message(request: JoinAudience) -> SendMessage:

@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 from temporalio import activity
-from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.channels.adapter import (
@@ -25,6 +24,7 @@ from activities.content.template import Template
 from activities.content.templates import TemplateRegistry, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
 from activities.gate.batching import GateBatcher
+from activities.gate.decider import input_verdict
 from activities.gate.send_gate import (
     BetterChannel,
     GateRequest,
@@ -35,7 +35,6 @@ from activities.gate.send_gate import (
 )
 from activities.message_renderer import MessageRenderer
 from activities.run_context import run_now
-from activities.undecodable import Undecodable, decode_request
 from policy.limits import BreakerRule
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
 from profiles.db.database import Database
@@ -65,37 +64,16 @@ class MessageActivities:
         self._breakers = breakers or CircuitBreakers(BreakerRule())
 
     @activity.defn(name="send_message")
-    async def send_or_record(self, raw: RawValue) -> SendResult:
-        """Send a message as ``send_message``; record an input that cannot be decoded as withheld.
-
-        Raises a permanent ApplicationError where not even the run can be read from it.
-        """
-        decoded = decode_request(raw, SendMessage, at=activity.info().started_time)
-        if isinstance(decoded, SendMessage):
-            return await self.send_message(decoded)
-        return await self._record_undecodable(decoded)
-
-    async def _record_undecodable(self, input_: Undecodable[SendMessage]) -> SendResult:
-        request = input_.request
-        template = self._templates.get(request.template)
-        gate_request = GateRequest(
-            request,
-            template.message_class if template else MessageClass.MARKETING,
-            template.topic if template else MessageClass.MARKETING.value,
-            run_now(request.clock_offset_s),
-        )
-        outcome = await self._gate.withhold(gate_request, input_.verdict)
-        if isinstance(outcome, PriorAttempt):
-            return prior_result(outcome)
-        return self._log_result(request, not_allowed_result(request, outcome))
-
     async def send_message(self, request: SendMessage) -> SendResult:
         """Send a message at most once per send key (run + step), with any number of attempts.
 
         Raises ApplicationError to be retried only where the message was certainly not sent, after its claim
-        is released. An unknown outcome is returned as ``unknown``, and is final for the send key.
+        is released. An unknown outcome is returned as ``unknown``, and is final for the send key. A
+        request that could not be decoded is recorded as withheld.
         """
         at = run_now(request.clock_offset_s)
+        if request.input_fault:
+            return await self._record_undecodable(request, at)
         try:
             template = self._templates[request.template]
         except UnknownTemplate as error:
@@ -107,6 +85,20 @@ class MessageActivities:
             )
         with self._breakers[request.channel].attempt() as wait:
             return await self._decide_and_send(request, template, at, None if wait is None else at + wait)
+
+    async def _record_undecodable(self, request: SendMessage, at: datetime) -> SendResult:
+        """Record a message as withheld, of which the request could not be decoded."""
+        template = self._templates.get(request.template)
+        gate_request = GateRequest(
+            request,
+            template.message_class if template else MessageClass.MARKETING,
+            template.topic if template else MessageClass.MARKETING.value,
+            at,
+        )
+        outcome = await self._gate.withhold(gate_request, input_verdict(request))
+        if isinstance(outcome, PriorAttempt):
+            return prior_result(outcome)
+        return self._log_result(request, not_allowed_result(request, outcome))
 
     async def _decide_and_send(
         self, request: SendMessage, template: Template, at: datetime, breaker_open_until: datetime | None

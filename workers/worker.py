@@ -125,7 +125,7 @@ def build_workers(
         Worker(
             client,
             task_queue=send_queue(channel),
-            activities=[messages.send_or_record],
+            activities=[messages.send_message],
             graceful_shutdown_timeout=grace,
             max_concurrent_activities=MAX_CONCURRENT_SENDS,
         )
@@ -148,7 +148,7 @@ def _journey_activities(
     segments = SegmentActivities(database, ingest, declared_segments(journeys))
     return [
         runs.close_run,
-        audiences.join_or_record,
+        audiences.join_audience,
         profile.suggest_items,
         profile.read_holds,
         profile.read_profile,

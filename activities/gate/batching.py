@@ -7,7 +7,7 @@ decision's cost is round trips, the start of its reads and COMMIT; a batch has t
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -33,6 +33,8 @@ class _QueuedRequest:
     future: "asyncio.Future[GateOutcome]"
     is_taken: bool = False
     """Whether a transaction for it has begun."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its outcome is known, and its claim is released where the caller was cancelled."""
 
 
 class GateBatcher:
@@ -63,29 +65,15 @@ class GateBatcher:
                 # At the loop's next iteration, so that requests of the same moment share the batch.
                 loop.call_soon(self._start_batches)
         try:
-            return await asyncio.shield(waiting.future)
+            return await waiting.future
         except asyncio.CancelledError:
             if waiting.is_taken:
-                await asyncio.shield(self._create_task(self._release_claim(waiting)))
-            else:
-                waiting.future.cancel()
+                await waiting.settled.wait()
             raise
 
     async def withhold(self, request: GateRequest, verdict: Withhold) -> NotAllowed | PriorAttempt:
         """Record a message as withheld, as ``SendGate.withhold``. Not batched, as it is rare."""
         return await self._gate.withhold(request, verdict)
-
-    async def _release_claim(self, waiting: _QueuedRequest) -> None:
-        """Release the claim of a request, if it gets one."""
-        await asyncio.wait({waiting.future})
-        if waiting.future.exception() is None and isinstance(claim := waiting.future.result(), SendClaim):
-            try:
-                await self._gate.release_unused(claim)
-            except Exception as error:
-                # The sweep of old claims settles it.
-                log.warning(
-                    "unused claim not released", message_id=str(claim.message_id), error=repr(error)[:300]
-                )
 
     def _acquire_slot(self) -> object:
         slot = object()
@@ -114,11 +102,10 @@ class GateBatcher:
         self._slots = {slot: since for slot, since in self._slots.items() if since > latest_start}
         self._start_batches()
 
-    def _create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _run_batch(self, batch: Sequence[_QueuedRequest], slot: object) -> None:
         try:
@@ -126,13 +113,18 @@ class GateBatcher:
                 await self._decide_alone(batch[0])
                 return
             answers = await self._decide_batch(batch)
+        except BaseException:
+            # The process stops; no caller may wait for an outcome that does not come.
+            for waiting in batch:
+                waiting.settled.set()
+            raise
         finally:
             self._release_slot(slot)
         for waiting, answer in zip(batch, answers, strict=True):
             if answer is None:
                 self._create_task(self._decide_alone(waiting))
             else:
-                _set_result(waiting, answer)
+                self._set_result(waiting, answer)
 
     async def _decide_batch(
         self, batch: Sequence[_QueuedRequest]
@@ -148,16 +140,36 @@ class GateBatcher:
             return [None] * len(batch)
 
     async def _decide_alone(self, waiting: _QueuedRequest) -> None:
+        if waiting.future.done():
+            waiting.settled.set()
+            return
         try:
-            _set_result(waiting, await self._gate.decide(waiting.request))
+            outcome: GateOutcome | Exception = await self._gate.decide(waiting.request)
         except Exception as error:
-            _set_result(waiting, error)
+            outcome = error
+        except BaseException:
+            waiting.settled.set()
+            raise
+        self._set_result(waiting, outcome)
 
+    def _set_result(self, waiting: _QueuedRequest, outcome: GateOutcome | Exception) -> None:
+        if waiting.future.done():
+            # The caller was cancelled meanwhile.
+            if isinstance(outcome, SendClaim):
+                self._create_task(self._release_claim(waiting, outcome))
+                return
+        elif isinstance(outcome, Exception):
+            waiting.future.set_exception(outcome)
+        else:
+            waiting.future.set_result(outcome)
+        waiting.settled.set()
 
-def _set_result(waiting: _QueuedRequest, outcome: GateOutcome | Exception) -> None:
-    if waiting.future.done():
-        return
-    if isinstance(outcome, Exception):
-        waiting.future.set_exception(outcome)
-    else:
-        waiting.future.set_result(outcome)
+    async def _release_claim(self, waiting: _QueuedRequest, claim: SendClaim) -> None:
+        try:
+            await self._gate.release_unused(claim)
+        except Exception as error:
+            # The sweep of old claims settles it.
+            message_id = str(claim.message_id)
+            log.warning("unused claim not released", message_id=message_id, error=repr(error)[:300])
+        finally:
+            waiting.settled.set()

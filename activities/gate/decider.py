@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from activities.contracts import CloseRun, HoldSpec, SendMessage
+from temporalio.exceptions import ApplicationError
+
+from activities.contracts import CloseRun, HoldSpec, JoinAudience, SendMessage
 from activities.gate.mapping import to_facts, to_message_row, to_plan
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
@@ -13,7 +15,7 @@ from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.replay import decision_inputs, policy_version
-from policy.verdict import MessageClass, Verdict, Withhold
+from policy.verdict import CheckRecord, MessageClass, Reason, Verdict, Withhold
 from profiles.messaging.claims import MessageRow
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from profiles.runs import holds
@@ -94,6 +96,17 @@ class Decider:
         """Return the row of a message that is withheld without a decision."""
         plan = to_plan(request, message_class, topic, snapshot.existing_message)
         return to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
+
+
+def input_verdict(request: SendMessage | JoinAudience) -> Withhold:
+    """Return the verdict on a request that could not be decoded.
+
+    Raises a permanent ApplicationError where not even its run or its step could, as nothing can be recorded.
+    """
+    if not request.run_id or not request.step:
+        raise ApplicationError(request.input_fault, type="UndecodableInput", non_retryable=True)
+    checks = (CheckRecord("input", passed=False, detail=request.input_fault),)
+    return Withhold(Reason.ERROR, request.input_fault, checks=checks)
 
 
 async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:

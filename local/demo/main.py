@@ -19,7 +19,7 @@ from local.demo.summary import Summary, find_broken_promises, summarise
 from local.demo.traffic import DemoTraffic
 from local.dev import access_info, create_stack, display_path, install_stop_signals
 from local.processes import StackError
-from local.stack import WRITE_KEY, LocalStack
+from local.stack import SERVER_KEY, LocalStack
 from local.temporal_server import NAMESPACE
 from profiles.db.database import Database
 from workers.errors import UserError
@@ -89,7 +89,7 @@ async def _run_traffic(
     client = stack.temporal.client
     seconds = {"start": time.monotonic() - begun}
     try:
-        async with IngestClient(stack.api_url, WRITE_KEY) as ingest_client:
+        async with IngestClient(stack.api_url, SERVER_KEY) as ingest_client:
             await ingest_client.require_api()
             await _require_empty_database(database)
             traffic = DemoTraffic(ingest_client, client, database, shoppers=shoppers, seed=seed, progress=bar)

@@ -19,7 +19,7 @@ from temporalio.testing import TimeSkipper
 
 from activities.contracts import RunResult
 from local.processes import ChildProcess, Command, LogCallback
-from local.stack import ADMIN_KEY, WAYPOST_PROCESSES, WRITE_KEY, LocalStack
+from local.stack import ADMIN_KEY, SERVER_KEY, WAYPOST_PROCESSES, LocalStack
 from tests.support.deadlines import scaled
 from tests.support.fakes import FakeSendGrid, FakeTwilio
 
@@ -82,9 +82,9 @@ class Installation:
         }
 
     async def post(self, *events: Row) -> httpx2.Response:
-        """Send events as a channel does, whatever comes back."""
+        """Send events as the shop's own server does, whatever comes back."""
         body = {"events": list(events)}
-        return await self._http.post("/v1/events", json=body, auth=(WRITE_KEY, ""))
+        return await self._http.post("/v1/events", json=body, auth=(SERVER_KEY, ""))
 
     async def happens(self, name: str, properties: Row | None = None, **more: Any) -> None:
         """Send one event, and see it accepted."""

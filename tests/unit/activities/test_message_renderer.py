@@ -19,7 +19,7 @@ from profiles.events import Item
 from profiles.messaging.preference_tokens import PreferenceTokens
 from profiles.messaging.snapshot import Snapshot
 
-LAMP = Item(product_id="lamp", sku="red", name="Aria lamp", price=39.0)
+LAMP = Item(product_id="lamp", sku="red", name="Aria lamp", price=39.0, content_verified=True)
 
 SECRET = "a secret of tests, which is long enough"
 
@@ -56,11 +56,17 @@ def written(shelf: tuple[CatalogEntry, ...], *, quantity: int = 1, showing: bool
 @pytest.mark.parametrize(
     ("shelf", "expected"),
     [
-        pytest.param((CatalogEntry("lamp", "red", price=29.5),), "29.50", id="the feed's price"),
         pytest.param(
-            (CatalogEntry("lamp", "red", price=29.5, currency="USD"),), "39.00", id="another currency"
+            (CatalogEntry("lamp", "red", price=29.5, verified=True),), "29.50", id="the feed's price"
         ),
-        pytest.param((CatalogEntry("lamp", "blue", price=29.5),), "39.00", id="another variant's"),
+        pytest.param(
+            (CatalogEntry("lamp", "red", price=29.5, currency="USD", verified=True),),
+            "39.00",
+            id="another currency",
+        ),
+        pytest.param(
+            (CatalogEntry("lamp", "blue", price=29.5, verified=True),), "39.00", id="another variant's"
+        ),
         pytest.param((), "39.00", id="no word of the feed"),
     ],
 )
@@ -71,8 +77,8 @@ def test_a_promoted_item_has_the_price_that_the_feed_tells(
 
 
 def test_the_total_is_of_the_fresh_price_and_the_quantity_in_the_cart() -> None:
-    assert "59.00" in written((CatalogEntry("lamp", "", price=29.5),), quantity=2)
+    assert "59.00" in written((CatalogEntry("lamp", "", price=29.5, verified=True),), quantity=2)
 
 
 def test_what_a_message_shows_without_promoting_it_keeps_the_price_that_was_paid() -> None:
-    assert "39.00" in written((CatalogEntry("lamp", "red", price=29.5),), showing=True)
+    assert "39.00" in written((CatalogEntry("lamp", "red", price=29.5, verified=True),), showing=True)
