@@ -58,7 +58,7 @@ MAX_AMOUNT = Decimal(10) ** 15
 MAX_LOCALE_LENGTH = 35
 """Characters of a language tag that every implementation must support (RFC 5646, section 4.4.1)."""
 
-_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,4}")
+_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{1,8}){0,4}")
 
 _PLACEHOLDER_COLORS = (
     ("#e4ebe4", "#3c5945"),
@@ -242,7 +242,9 @@ def to_amount(value: object) -> Decimal | None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    if isinstance(value, float | Decimal) and not math.isfinite(value):
+    if (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    ):
         return None
     if not -MAX_AMOUNT < value < MAX_AMOUNT:
         return None
@@ -280,7 +282,7 @@ def _item_values(item: Item, shop_url: str, shop: ShopDetails, unnamed_item: str
     name = known_name or unnamed_item
     price, link = to_price(item.price), absolute_url(item.url, shop_url)
     picture = absolute_url(item.image_url, shop_url)
-    background, letter = _PLACEHOLDER_COLORS[crc32((item.key or name).encode()) % len(_PLACEHOLDER_COLORS)]
+    background, letter = _PLACEHOLDER_COLORS[crc32((item.key or name).encode(errors="replace")) % len(_PLACEHOLDER_COLORS)]
     return {
         "key": item.key if item.content_verified else safe_reference(item.key),
         "name": name,
