@@ -18,7 +18,13 @@ from profiles.db.database import Database, server_of
 from profiles.db.migrate import schema_revisions
 from profiles.identity.identifiers import mask_identifier
 from profiles.identity.quarantine import QUARANTINE_ADVICE
-from profiles.views.backlog import REMOVALS_OVERDUE_ADVICE, list_recent_quarantines, load_backlog
+from profiles.views.backlog import (
+    REMOVALS_OVERDUE_ADVICE,
+    UNDESCRIBED_CARTS_ADVICE,
+    count_undescribed_carts,
+    list_recent_quarantines,
+    load_backlog,
+)
 from workers.errors import UserError, format_user_error
 from workers.settings import WorkerSettings
 from workers.startup import load_checked_journeys
@@ -57,6 +63,7 @@ async def examine_installation() -> list[Finding]:
         if all(finding.ok for finding in findings if finding.part in ("database", "migrations")):
             findings.append(await _check_with_timeout("identity", _check_identity, settings))
             findings.append(await _check_with_timeout("audiences", _check_audiences, settings))
+            findings.append(await _check_with_timeout("items", _check_items, settings))
     if effects is not None:
         findings.extend(_check_providers(effects))
     return findings
@@ -176,6 +183,15 @@ async def _check_audiences(settings: WorkerSettings) -> Finding:
     found = f"{waiting} removals unconfirmed, the oldest for {oldest:.0f} s"
     overdue = figures.has_overdue_removals
     return Finding("audiences", not overdue, found, REMOVALS_OVERDUE_ADVICE if overdue else "")
+
+
+async def _check_items(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        undescribed = await count_undescribed_carts(connection)
+    if not undescribed:
+        return Finding("items", True, "messages can name the items of every open cart examined")
+    found = f"{undescribed} open carts have items that no verified event and no feed has named"
+    return Finding("items", True, found, UNDESCRIBED_CARTS_ADVICE)
 
 
 async def _check_temporal(settings: WorkerSettings) -> Finding:

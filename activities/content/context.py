@@ -282,7 +282,9 @@ def _item_values(item: Item, shop_url: str, shop: ShopDetails, unnamed_item: str
     name = known_name or unnamed_item
     price, link = to_price(item.price), absolute_url(item.url, shop_url)
     picture = absolute_url(item.image_url, shop_url)
-    background, letter = _PLACEHOLDER_COLORS[crc32((item.key or name).encode(errors="replace")) % len(_PLACEHOLDER_COLORS)]
+    background, letter = _PLACEHOLDER_COLORS[
+        crc32((item.key or name).encode(errors="replace")) % len(_PLACEHOLDER_COLORS)
+    ]
     return {
         "key": item.key if item.content_verified else safe_reference(item.key),
         "name": name,

@@ -161,9 +161,11 @@ class ActivityCalls:
         """See ``Journey.suggestions``."""
         start = self._context.start
         request = SuggestItems(run_id=start.run_id, limit=limit, clock_offset_s=start.clock_offset_s)
-        return (
-            await execute_db_activity("suggest_items", request, SuggestedItems, f"suggest {limit} items")
-        ).items
+        suggested = await execute_db_activity(
+            "suggest_items", request, SuggestedItems, f"suggest {limit} items"
+        )
+        self._context.unverified.add_items(suggested.items)
+        return suggested.items
 
     async def profile(self, traits: tuple[str, ...]) -> ProfileSnapshot:
         """See ``Journey.profile``."""

@@ -20,12 +20,9 @@ ORDER BY at DESC, event_id DESC LIMIT 50
 """
 
 _SELECT_BOUGHT_TOGETHER = """
-SELECT jsonb_build_object('product_id', other.item, 'sku', min(other.sku),
-  'name', min(other.name) FILTER (WHERE e.verified), 'price', min(other.price) FILTER (WHERE e.verified)
-  )::text AS row, COALESCE(bool_or(e.verified), false) AS verified
+SELECT jsonb_build_object('product_id', other.item, 'sku', min(other.sku))::text AS row, false AS verified
 FROM purchase own JOIN purchase same ON same.item = own.item AND same.profile_id <> own.profile_id
 JOIN purchase other ON other.event_id = same.event_id AND other.item <> own.item
-LEFT JOIN event e ON e.event_id = other.event_id
 WHERE own.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.item LIMIT 50
 """
 
@@ -38,7 +35,9 @@ WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
     """Return at most ``limit`` items, the best first. The gate checks them before a message is sent.
 
-    Only items with a name that a message may show: one that a verified event or the shop's feed stated.
+    Only items with a name that a message may show: one that a verified event of the profile or the shop's
+    feed stated. Of other people's orders no words are taken: identity tokens make a customer's own events
+    verified.
     """
     profile_id = await connection.fetchval(SELECT_RUN_PROFILE, run_id)
     bought = [_to_order_line(row) for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, at)]

@@ -19,6 +19,8 @@ LINE = Item(product_id="lamp", name=WORDS, price=666.0, quantity=7)
     ("value", "is_named"),
     [
         pytest.param(WORDS, True, id="the text"),
+        pytest.param("Aria lamp", False, id="a text of the author with a short id in it"),
+        pytest.param("Order bitcoin-now-1", True, id="a text with a long id in it"),
         pytest.param(f"Dear {WORDS.upper()}!", True, id="a text with it, in another case"),
         pytest.param(["a", {"b": WORDS}], True, id="in containers"),
         pytest.param({WORDS: 1}, True, id="as a name"),
@@ -32,7 +34,7 @@ LINE = Item(product_id="lamp", name=WORDS, price=666.0, quantity=7)
 )
 def test_values_of_unverified_events_are_named(value: object, is_named: bool) -> None:
     values = UnverifiedValues()
-    values.add_event(OrderCompleted(order_id="o", total=39.0, products=(LINE,)))
+    values.add_event(OrderCompleted(order_id="BITCOIN-NOW-1", total=39.0, products=(LINE,)))
 
     assert values.keys_in({"x": value}) == (("x",) if is_named else ())
 
@@ -86,3 +88,31 @@ def test_an_event_that_states_nothing_names_nothing(event: Event) -> None:
 )
 def test_the_value_of_a_message_is_a_finite_number(items: list[dict[str, Any]], expected: float) -> None:
     assert total_value(Item.model_construct(**item) for item in items) == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "is_marked"),
+    [
+        pytest.param(Item(product_id="lamp", name="Gift card", price=5.0), True, id="of the author's code"),
+        pytest.param(Item(product_id="lamp"), True, id="only an id"),
+        pytest.param(LINE, False, id="of the event"),
+        pytest.param(Item(product_id="lamp", name=WORDS), False, id="with its words"),
+        pytest.param(Item(product_id="lamp", name=f"The {WORDS}"), False, id="with its words among others"),
+        pytest.param(Item(product_id="lamp", price=666.0), False, id="with its price"),
+        pytest.param(Item(product_id="p", name="Viewed", price=1.0), False, id="of a suggestion"),
+        pytest.param(Item(product_id="evil.example 1"), False, id="with an id in words"),
+    ],
+)
+def test_items_of_the_authors_code_are_shown(item: Item, *, is_marked: bool) -> None:
+    values = UnverifiedValues()
+    values.add_event(OrderCompleted(order_id="evil.example 1", products=(LINE,)))
+    values.add_items([Item(product_id="p", name="Viewed", price=1.0)])
+
+    assert [bool(marked.content_verified) for marked in values.mark_items([item])] == [is_marked]
+
+
+def test_lines_of_the_cart_are_recorded() -> None:
+    values = UnverifiedValues()
+    values.add_event(Event(cart=(LINE,), content_verified=True))
+
+    assert [item.content_verified for item in values.mark_items([LINE])] == [None]
