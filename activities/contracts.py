@@ -138,7 +138,7 @@ class SendMessage(RecordedInput):
     context: dict[str, Any] = Field(default_factory=dict)
     """Values for the template in addition to items and profile; no personal data."""
     unverified_context: tuple[str, ...] = ()
-    """Names in ``context`` whose values an unverified event stated; the message shows of them only ids."""
+    """Names in ``context`` of values of unverified events; the message shows only ids of them."""
     clock_offset_s: float = 0.0
     choose: bool = False
     """Return ``elsewhere`` where another channel of the template ranks higher for the profile."""

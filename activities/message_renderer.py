@@ -99,7 +99,7 @@ def to_presentable_items(
 ) -> tuple[Item, ...]:
     """Return the items as a message may show them.
 
-    An item of a verified event, and one of which the cart's line is verified by now, keeps what it states,
+    An item of a verified event, and one of which the line in the cart is verified, keeps what it states,
     completed by the shop's feed. Of any other item only key, unit and quantity are left; the rest is the
     feed's, or missing. ``with_current_values``: with the cart's quantity and the feed's price.
     """

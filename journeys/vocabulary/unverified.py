@@ -63,7 +63,7 @@ class UnverifiedValues:
         )
 
     def keys_in(self, context: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of ``context=`` whose values repeat, or contain, an unverified value."""
+        """Return the names in ``context=`` of values that repeat, or contain, an unverified value."""
         left = [value for value in self._unverified if value not in self._verified]
         amounts = [value for value in left if isinstance(value, float)]
         texts = [value for value in left if isinstance(value, str)]

@@ -78,7 +78,7 @@ class ProfileFacts:
     engaged_at: dict[str, datetime] = field(default_factory=dict)
     """Channel → when a message on it was last opened, clicked or answered."""
     unverified_traits: tuple[str, ...] = ()
-    """The names among ``traits`` whose values no verified event stated."""
+    """The names of those in ``traits`` that no verified event stated."""
 
 
 _SELECT_PROFILE_FACTS = """
