@@ -1,5 +1,7 @@
 """The doctor on a real database: what it says of identifiers that are nobody's."""
 
+from dataclasses import replace
+
 import pytest
 
 from cli.doctor import Finding, examine_installation
@@ -42,3 +44,26 @@ async def test_the_doctor_says_nothing_of_identifiers_where_the_schema_is_not_th
     await IngestHarness(database).rows("UPDATE alembic_version SET version_num = 'older'")
 
     assert await of_identity(monkeypatch, database_url) == []
+
+
+async def test_the_doctor_warns_of_items_that_messages_cannot_name(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    facts = IngestHarness(database)
+
+    async def line() -> str:
+        [found] = [finding for finding in await examine_installation() if finding.part == "items"]
+        assert found.ok
+        return found.format_line()
+
+    stated = {"product_id": "lamp", "name": "Aria lamp", "cart_id": "c"}
+    added = facts.event("Product Added", stated, email="ada@example.com")
+    await facts.ingest([replace(added, verified=False)])
+    unnamed = await line()
+    await facts.happens("Product Updated", {"product_id": "lamp", "name": "Aria lamp"})
+
+    assert unnamed.startswith("warn  items       1 open carts have items")
+    assert "server key" in unnamed
+    assert (await line()).startswith("ok    items")
