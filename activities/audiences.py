@@ -7,8 +7,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
-from activities.gate.decider import Decider, save_exposures
+from activities.gate.decider import Decider, input_verdict, save_exposures
 from activities.gate.mapping import to_plan
+from activities.gate.send_gate import GateRequest, PriorAttempt, SendGate
 from activities.run_context import no_such_run, run_now
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
@@ -30,6 +31,7 @@ class AudienceActivities:
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
+        self._gate = SendGate(database, limits, default_zone=default_zone)
 
     async def decide_and_add(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide, and queue the entry if allowed. Idempotent per run and step. Locks held: the profile's."""
@@ -68,10 +70,10 @@ class AudienceActivities:
         Raises ApplicationError for a run that does not exist, and to be retried where the gate could not
         decide. Idempotent per run, audience and item.
         """
-        message = SendMessage.model_validate(
-            dict(request) | {"template": request.audience, "channel": Channel.ADS, "promoting": request.items}
-        )
-        verdict = await self.decide_and_add(message, run_now(request.clock_offset_s))
+        at = run_now(request.clock_offset_s)
+        if request.input_fault:
+            return await self._record_undecodable(request, at)
+        verdict = await self.decide_and_add(_to_message(request), at)
         if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:
             raise ApplicationError("the gate could not decide; on record as deferred", type="GateError")
         if isinstance(verdict, Allow):
@@ -85,3 +87,18 @@ class AudienceActivities:
             detail=verdict.detail,
             removed=verdict.removed,
         )
+
+    async def _record_undecodable(self, request: JoinAudience, at: datetime) -> SendResult:
+        """Record a request as withheld that could not be decoded."""
+        verdict = input_verdict(request)
+        case = GateRequest(_to_message(request), MessageClass.MARKETING, AUDIENCE_TOPIC, at)
+        outcome = await self._gate.withhold(case, verdict)
+        is_member = isinstance(outcome, PriorAttempt) and outcome.accepted
+        status = SendStatus.SENT if is_member else SendStatus.WITHHELD
+        return SendResult(status=status, channel=Channel.ADS, reason=verdict.reason, detail=verdict.detail)
+
+
+def _to_message(request: JoinAudience) -> SendMessage:
+    return SendMessage.model_validate(
+        dict(request) | {"template": request.audience, "channel": Channel.ADS, "promoting": request.items}
+    )

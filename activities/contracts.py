@@ -4,17 +4,29 @@ Pydantic only. These values are stored in Temporal histories, so they contain id
 a name or a message body. Every field added later needs a default, or old runs cannot be replayed.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from policy.verdict import Channel, Reason
 from profiles.events import Item
 
 JOURNEY_QUEUE = "journeys"
 """Task queue of workflows, and of short activities that use only Postgres."""
+
+MAX_FAULT_LENGTH = 300
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def send_queue(channel: Channel) -> str:
@@ -26,6 +38,37 @@ class Contract(BaseModel):
     """Base of all models here: frozen, and ignores unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RecordedInput(Contract):
+    """Base of requests of which a value that cannot be decoded becomes a recorded failure.
+
+    Temporal would retry such an input until its time is over, and nothing would be on record. Only for what
+    is read from a history: values given in code are checked as usual.
+    """
+
+    input_fault: str = ""
+    """Which values could not be decoded, without the values; empty: none. They have fallbacks then."""
+
+    @classmethod
+    def fallbacks(cls) -> dict[str, Any]:
+        """Return a value for each required field that may be missing."""
+        raise NotImplementedError
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _decode(cls, stored: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        try:
+            return handler(stored)
+        except ValidationError as error:
+            if info.mode != "json" or not isinstance(stored, dict):
+                raise
+            faults = error.errors(include_url=False, include_input=False, include_context=False)
+        faulty = {str(fault["loc"][0]) for fault in faults}
+        listed = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+        fault = f"the request could not be decoded: {listed}"[:MAX_FAULT_LENGTH]
+        fitting = {name: value for name, value in stored.items() if name not in faulty}
+        return handler({**cls.fallbacks(), **fitting, "input_fault": fault})
 
 
 class RunStart(Contract):
@@ -77,7 +120,7 @@ class Exposure(Contract):
     at: datetime
 
 
-class SendMessage(Contract):
+class SendMessage(RecordedInput):
     """Request for one message on one channel, sent if the gate allows it."""
 
     run_id: str
@@ -94,6 +137,8 @@ class SendMessage(Contract):
     cart_id: str | None = None
     context: dict[str, Any] = Field(default_factory=dict)
     """Values for the template in addition to items and profile; no personal data."""
+    unverified_context: tuple[str, ...] = ()
+    """Names in ``context`` of values of unverified events; the message shows only ids of them."""
     clock_offset_s: float = 0.0
     choose: bool = False
     """Return ``elsewhere`` where another channel of the template ranks higher for the profile."""
@@ -106,6 +151,12 @@ class SendMessage(Contract):
     """Value of the message: prices times quantities of its items; decides between equal priorities."""
     when_capped: Literal["withhold", "wait"] | None = None
     """Action where a cap has no slot; None: the policy's, else "withhold"."""
+
+    @classmethod
+    def fallbacks(cls) -> dict[str, Any]:
+        """See ``RecordedInput``. Without a run or a step nothing can be recorded."""
+        texts = dict.fromkeys(("run_id", "step", "journey", "template"), "")
+        return {**texts, "channel": Channel.EMAIL, "promoting": None, "expires_at": _LONG_AGO}
 
 
 class SendStatus(StrEnum):
@@ -139,7 +190,7 @@ class SendResult(Contract):
     """The profile's IANA zone."""
 
 
-class JoinAudience(Contract):
+class JoinAudience(RecordedInput):
     """Request to add the profile to an ad audience for items, as far as the gate allows."""
 
     run_id: str
@@ -153,6 +204,12 @@ class JoinAudience(Contract):
     hold_while: tuple[HoldSpec, ...] = ()
     holdout: float = 0.0
     exposures: tuple[Exposure, ...] = ()
+
+    @classmethod
+    def fallbacks(cls) -> dict[str, Any]:
+        """See ``RecordedInput``. Without a run or a step nothing can be recorded."""
+        texts = dict.fromkeys(("run_id", "step", "journey", "audience"), "")
+        return {**texts, "items": (), "expires_at": _LONG_AGO}
 
 
 class WithdrawConsent(Contract):
@@ -248,6 +305,7 @@ class PurchasedItem(Contract):
     item: str
     """The product id, else the stock keeping unit."""
     name: str | None = None
+    """None also where the order is unverified."""
     price: float | None = None
     quantity: int = 1
     """Without returned units."""
@@ -287,6 +345,8 @@ class ProfileSnapshot(Contract):
     """Channel → when one of its messages was last opened or clicked."""
     traits: dict[str, Any] = Field(default_factory=dict)
     """The requested traits that are on file."""
+    unverified_traits: tuple[str, ...] = ()
+    """The names of those that no verified event stated."""
 
 
 class SweepSegment(Contract):

@@ -6,15 +6,17 @@ from typing import Any
 from activities.channels.adapter import RenderedMessage
 from activities.content.context import Links, RenderContext, ShopDetails
 from activities.content.render import render_message
+from activities.content.sanitize import safe_reference
 from activities.content.template import Template
 from activities.contracts import SendMessage
 from activities.gate.send_gate import SendClaim
 from activities.settings import ActivitySettings
-from profiles.commerce.catalog import current_price
+from profiles.commerce.catalog import current_price, described_item
 from profiles.consent.declarations import MARKETING_TOPIC
 from profiles.events import Item
 from profiles.messaging.preference_tokens import OPT_IN_SIGNING_CONTEXT, PreferenceTokens
 from profiles.messaging.snapshot import Snapshot
+from profiles.state.cart import parse_lines
 
 
 class MessageRenderer:
@@ -36,21 +38,50 @@ class MessageRenderer:
 
     def render(self, template: Template, request: SendMessage, claim: SendClaim) -> RenderedMessage:
         """Render the message for one profile on one channel. Raises ``ContentError``."""
-        traits = claim.snapshot.traits
+        snapshot = claim.snapshot
+        # What no verified event stated never appears in a message.
+        traits = {n: value for n, value in snapshot.traits.items() if n not in snapshot.unverified_traits}
         left = frozenset(claim.items)
-        currency = _first_text(request.context, "currency") or _first_text(traits, "currency")
+        extra = self._presentable_context(request)
+        currency = _first_text(extra, "currency") or _first_text(traits, "currency")
         promoted = [item for item in request.promoting or () if item.key in left]
         context = RenderContext(
             shop=self._shop,
             links=self._links(template, request, claim),
-            items=_with_current_values(promoted, claim.snapshot, currency or self._shop.currency)
-            or request.showing,
+            items=to_presentable_items(
+                promoted or request.showing,
+                snapshot,
+                currency or self._shop.currency,
+                with_current_values=bool(promoted),
+            ),
             first_name=_first_text(traits, "first_name", "firstName", "name"),
             locale=_first_text(traits, "locale", "language"),
             currency=currency,
-            extra=request.context,
+            extra=extra,
         )
         return render_message(template, request.channel, context)
+
+    def _presentable_context(self, request: SendMessage) -> dict[str, Any]:
+        """Return ``context=`` with only ids, and links to the shop, of what an unverified event stated."""
+        return {
+            name: self._to_presentable(value) if name in request.unverified_context else value
+            for name, value in request.context.items()
+        }
+
+    def _to_presentable(self, value: Any) -> Any:
+        match value:
+            case str() if self._shop.is_own_link(value):
+                return value
+            case str():
+                return safe_reference(value)
+            case list() | tuple():
+                return [self._to_presentable(inner) for inner in value]
+            case dict():
+                return {safe_reference(str(name)) or "": self._to_presentable(v) for name, v in value.items()}
+            case None | bool() | int():
+                return value
+            case _:
+                return None
 
     def _links(self, template: Template, request: SendMessage, claim: SendClaim) -> Links:
         message = (str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value)
@@ -67,18 +98,35 @@ class MessageRenderer:
         )
 
 
-def _with_current_values(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[Item, ...]:
-    """Return the items with the current quantity of the cart and the current price of the shop's feed."""
+def to_presentable_items(
+    items: Sequence[Item], snapshot: Snapshot, currency: str, *, with_current_values: bool
+) -> tuple[Item, ...]:
+    """Return the items as a message may show them.
+
+    An item of a verified event, and one of which the line in the cart is verified, keeps what it states,
+    completed by the shop's feed. Of any other item only key, unit and quantity are left; the rest is the
+    feed's, or missing. ``with_current_values``: with the cart's quantity and the feed's price.
+    """
+    shelf = [entry for entry in snapshot.catalog if entry.verified]
     cart_rows = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
-    updated = []
+    shown = []
     for item in items:
-        changes: dict[str, Any] = {}
-        if row := cart_rows.get((item.product_id, item.sku)):
-            changes["quantity"] = int(row.get("quantity", 1))
-        if (price := current_price(snapshot.catalog, item.key, item.sku, currency)) is not None:
-            changes["price"] = price
-        updated.append(item.model_copy(update=changes))
-    return tuple(updated)
+        row = cart_rows.get((item.product_id, item.sku), {})
+        stated = item if item.content_verified else next(iter(parse_lines([row])), item)
+        if not stated.content_verified:
+            stated = Item(product_id=item.product_id, sku=item.sku)
+        changes: dict[str, Any] = {"quantity": item.quantity}
+        if entry := described_item(shelf, item.key, item.sku):
+            texts = {name: getattr(entry, name) for name in ("name", "category", "url", "image_url")}
+            changes |= {n: text for n, text in texts.items() if text and not getattr(stated, n)}
+            changes["content_verified"] = True
+        if with_current_values and "quantity" in row:
+            changes["quantity"] = int(row["quantity"])
+        if with_current_values or stated.price is None:
+            price = current_price(shelf, item.key, item.sku, currency)
+            changes["price"] = stated.price if price is None else price
+        shown.append(stated.model_copy(update=changes))
+    return tuple(shown)
 
 
 def _first_text(traits: dict[str, Any], *names: str) -> str | None:

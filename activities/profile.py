@@ -115,4 +115,5 @@ def _to_profile_snapshot(facts: ProfileFacts, at: datetime, default_zone: str) -
         refused=tuple(channel for channel in Channel if marketing[channel] is False),
         engaged_at={Channel(name): last for name, last in facts.engaged_at.items()},
         traits=facts.traits,
+        unverified_traits=facts.unverified_traits,
     )

@@ -16,7 +16,6 @@ from activities.channels.adapter import (
     MaybeSent,
     NotSent,
     OutgoingMessage,
-    RenderedMessage,
 )
 from activities.channels.circuit_breaker import CircuitBreaker, CircuitBreakers
 from activities.channels.registry import ChannelRegistry
@@ -25,6 +24,7 @@ from activities.content.template import Template
 from activities.content.templates import TemplateRegistry, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
 from activities.gate.batching import GateBatcher
+from activities.gate.decider import input_verdict
 from activities.gate.send_gate import (
     BetterChannel,
     GateRequest,
@@ -36,7 +36,7 @@ from activities.gate.send_gate import (
 from activities.message_renderer import MessageRenderer
 from activities.run_context import run_now
 from policy.limits import BreakerRule
-from policy.verdict import Allow, Channel, Defer, Reason, Withhold
+from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
 from profiles.db.database import Database
 from profiles.error_description import describe_error
 from profiles.messaging.claims import mark_unknown, record_address_problem, record_sent, release_claim
@@ -70,9 +70,12 @@ class MessageActivities:
         """Send a message at most once per send key (run + step), with any number of attempts.
 
         Raises ApplicationError to be retried only where the message was certainly not sent, after its claim
-        is released. An unknown outcome is returned as ``unknown``, and is final for the send key.
+        is released. An unknown outcome is returned as ``unknown``, and is final for the send key. A
+        request that could not be decoded is recorded as withheld.
         """
         at = run_now(request.clock_offset_s)
+        if request.input_fault:
+            return await self._record_undecodable(request, at)
         try:
             template = self._templates[request.template]
         except UnknownTemplate as error:
@@ -85,6 +88,20 @@ class MessageActivities:
         with self._breakers[request.channel].attempt() as wait:
             return await self._decide_and_send(request, template, at, None if wait is None else at + wait)
 
+    async def _record_undecodable(self, request: SendMessage, at: datetime) -> SendResult:
+        """Record a message as withheld, of which the request could not be decoded."""
+        template = self._templates.get(request.template)
+        gate_request = GateRequest(
+            request,
+            template.message_class if template else MessageClass.MARKETING,
+            template.topic if template else MessageClass.MARKETING.value,
+            at,
+        )
+        outcome = await self._gate.withhold(gate_request, input_verdict(request))
+        if isinstance(outcome, PriorAttempt):
+            return prior_result(outcome)
+        return self._log_result(request, not_allowed_result(request, outcome))
+
     async def _decide_and_send(
         self, request: SendMessage, template: Template, at: datetime, breaker_open_until: datetime | None
     ) -> SendResult:
@@ -95,13 +112,8 @@ class MessageActivities:
         )
         outcome = await self._gate.decide(gate_request)
         match outcome:
-            case PriorAttempt(existing=standing, accepted=accepted):
-                return SendResult(
-                    status=SendStatus.SENT if accepted else SendStatus.UNKNOWN,
-                    channel=Channel(standing.channel),
-                    message_id=str(standing.message_id),
-                    items=standing.items,
-                )
+            case PriorAttempt():
+                return prior_result(outcome)
             case NotAllowed(verdict=Defer(reason=Reason.ERROR | Reason.PROVIDER_BUDGET) as verdict):
                 raise retryable_error(verdict, at)
             case NotAllowed(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not expired:
@@ -132,30 +144,54 @@ class MessageActivities:
     async def _deliver(
         self, request: SendMessage, template: Template, claim: SendClaim, held_since: float, at: datetime
     ) -> SendResult:
-        """Render and send. ``held_since``: when the gate was asked, by the monotonic clock, in seconds."""
+        """Render and send. ``held_since``: when the gate was asked, by the monotonic clock, in seconds.
+
+        Any error before the provider is called releases the claim: the message was certainly not sent.
+        """
+        begin_by = held_since + MAX_CLAIM_AGE_S
         try:
             content = self._renderer.render(template, request, claim)
+            adapter = self._channels.adapter(request.channel)
+            outgoing = OutgoingMessage(
+                str(claim.message_id), claim.address, content, claim.valid_for, begin_by=begin_by
+            )
         except ContentError as error:
-            await self._release(request, claim, Reason.CONTENT, at)
-            return claim_result(request, claim, SendStatus.WITHHELD, reason=Reason.CONTENT, detail=str(error))
-        if time.monotonic() - held_since > MAX_CLAIM_AGE_S:
-            await self._release(request, claim, Reason.ERROR, at)
+            return await self._withhold_content(request, claim, str(error), at)
+        except Exception as error:
+            log.exception("message not prepared", template=request.template, message_id=str(claim.message_id))
+            # Its text may repeat a value of the customer, and results are stored in histories.
+            detail = f"{type(error).__name__} before the provider was called; the worker's log has it"
+            return await self._withhold_content(request, claim, detail, at)
+        if outgoing.seconds_to_begin() <= 0:
+            await _finish_despite_cancellation(self._release(request, claim, Reason.ERROR, at))
             raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
-        return await self._call_provider(request, claim, content, at)
+        return await self._call_provider(request, claim, adapter, outgoing, at)
+
+    async def _withhold_content(
+        self, request: SendMessage, claim: SendClaim, detail: str, at: datetime
+    ) -> SendResult:
+        await _finish_despite_cancellation(self._release(request, claim, Reason.CONTENT, at))
+        return claim_result(request, claim, SendStatus.WITHHELD, reason=Reason.CONTENT, detail=detail)
 
     async def _call_provider(
-        self, request: SendMessage, claim: SendClaim, content: RenderedMessage, at: datetime
+        self,
+        request: SendMessage,
+        claim: SendClaim,
+        adapter: ChannelAdapter,
+        outgoing: OutgoingMessage,
+        at: datetime,
     ) -> SendResult:
-        adapter, breaker = self._channels.adapter(request.channel), self._breakers[request.channel]
-        outgoing = OutgoingMessage(str(claim.message_id), claim.address, content, claim.valid_for)
+        breaker = self._breakers[request.channel]
         try:
             accepted = await adapter.deliver(outgoing)
         except NotSent as error:
             _record_provider_refusal(breaker, error)
             return await self._handle_not_sent(request, claim, error, at)
-        except MaybeSent as error:
+        except Exception as error:
+            # ``MaybeSent``, or an error that the adapter did not foresee; it may have come after the call.
             breaker.record_failure()
-            log.warning("send outcome unknown", message_id=str(claim.message_id), detail=str(error))
+            detail = str(error) if isinstance(error, MaybeSent) else type(error).__name__
+            log.warning("send outcome unknown", message_id=outgoing.message_id, detail=detail)
             await _finish_despite_cancellation(self._mark_unknown(claim))
             return claim_result(request, claim, SendStatus.UNKNOWN)
         breaker.record_success()
@@ -179,7 +215,8 @@ class MessageActivities:
         self, request: SendMessage, claim: SendClaim, error: NotSent, at: datetime
     ) -> SendResult:
         reasons = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}
-        reason = reasons.get(error.address_problem or "", Reason.ERROR)
+        default = Reason.CONTENT if error.content_problem else Reason.ERROR
+        reason = reasons.get(error.address_problem or "", default)
         await _finish_despite_cancellation(self._release(request, claim, reason, at, error.address_problem))
         if error.permanent:
             return claim_result(request, claim, SendStatus.WITHHELD, reason=reason, detail=str(error))
@@ -245,6 +282,16 @@ def _error_category(*, benign: bool) -> ApplicationErrorCategory:
 def reachable_channels(snapshot: Snapshot) -> tuple[Channel, ...]:
     """Return the channels with an address on file."""
     return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
+
+
+def prior_result(prior: PriorAttempt) -> SendResult:
+    """Return the result for a send key that an earlier attempt has settled."""
+    return SendResult(
+        status=SendStatus.SENT if prior.accepted else SendStatus.UNKNOWN,
+        channel=Channel(prior.existing.channel),
+        message_id=str(prior.existing.message_id),
+        items=prior.existing.items,
+    )
 
 
 def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:

@@ -23,7 +23,9 @@ from profiles.runs.stuck import RETRY_ADVICE
 from profiles.views.backlog import (
     DELIVERIES_OVERDUE_ADVICE,
     REMOVALS_OVERDUE_ADVICE,
+    UNDESCRIBED_CARTS_ADVICE,
     StuckRun,
+    count_undescribed_carts,
     list_live_journeys,
     list_recent_quarantines,
     list_stuck_runs,
@@ -72,6 +74,7 @@ async def examine_installation() -> list[Finding]:
             findings.append(await _check_with_timeout("audiences", _check_audiences, settings))
             findings.append(await _check_with_timeout("outbox", _check_outbox, settings))
             findings.append(await _check_with_timeout("runs", _check_runs, settings))
+            findings.append(await _check_with_timeout("items", _check_items, settings))
     if effects is not None:
         findings.extend(_check_providers(effects))
     return findings
@@ -234,6 +237,15 @@ def _registered_journeys(settings: WorkerSettings) -> frozenset[str] | None:
         return frozenset(load_checked_journeys(settings.journey_modules).journeys)
     except UserError:  # reported by the check of the journeys
         return None
+
+
+async def _check_items(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        undescribed = await count_undescribed_carts(connection)
+    if not undescribed:
+        return Finding("items", True, "messages can name the items of every open cart examined")
+    found = f"{undescribed} open carts have items that no verified event and no feed has named"
+    return Finding("items", True, found, UNDESCRIBED_CARTS_ADVICE)
 
 
 async def _check_temporal(settings: WorkerSettings) -> Finding:

@@ -8,11 +8,21 @@ stay in Postgres. Declare an event of your own by subclassing ``Event``::
         store: str | None = None
 """
 
+import math
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+)
 
 END_RUN = "End Run"
 """Name of the control signal that ends a run; not an event."""
@@ -23,6 +33,39 @@ GROUP_ALIASES = AliasChoices("group", "item_group_id")
 
 
 _TOLERANT = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True)
+
+_IS_VERIFIED = "content_verified"
+"""Key of the validation context of ``channel_content``."""
+
+
+def channel_content(*, verified: bool) -> Mapping[str, Any]:
+    """Return the validation context for what a channel sent.
+
+    With it ``content_verified`` of each model, at any depth, is what Waypost knows about the sender, whatever
+    the channel states. Without it the stored value is kept.
+    """
+    return {_IS_VERIFIED: verified}
+
+
+def _verified_by_context(value: object, info: ValidationInfo) -> bool | None:
+    if info.context is not None and _IS_VERIFIED in info.context:
+        value = info.context[_IS_VERIFIED]
+    return True if value is True else None
+
+
+ContentVerified = Annotated[
+    bool | None, BeforeValidator(_verified_by_context), Field(default=None, validate_default=True)
+]
+"""True: a verified event stated the content. None: not, or it was stored by a version without this mark."""
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return an amount; None for NaN and the infinities, which JSON cannot carry."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+Amount = Annotated[float | None, AfterValidator(finite_or_none)]
+"""A finite number, or None."""
 
 
 class Source(StrEnum):
@@ -52,10 +95,12 @@ class Item(BaseModel):
     group: str | None = Field(default=None, validation_alias=GROUP_ALIASES)
     """The shop's name for a group of products that a buyer can exchange for each other."""
     brand: str | None = None
-    price: float | None = None
+    price: Amount = None
     quantity: int = Field(default=1, ge=0)
     url: str | None = None
     image_url: str | None = None
+    content_verified: ContentVerified = None
+    """Whether name, variant, category, brand, price and links may be shown in a message."""
 
     @property
     def key(self) -> str:
@@ -81,6 +126,8 @@ class Event(BaseModel):
     cart_id: str | None = None
     cart: tuple[Item, ...] | None = None
     """For an event of a cart: the lines of the cart after the event."""
+    content_verified: ContentVerified = None
+    """Whether its properties may be shown in a message."""
 
     def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -110,8 +157,8 @@ class ProductEvent(Event):
     category: str | None = None
     group: str | None = Field(default=None, validation_alias=GROUP_ALIASES)
     brand: str | None = None
-    price: float | None = None
-    quantity: int = 1
+    price: Amount = None
+    quantity: int = Field(default=1, ge=0)
     url: str | None = None
     image_url: str | None = None
 
@@ -143,7 +190,7 @@ class CheckoutStarted(Event, name="Checkout Started"):
     """Checkout began, with the lines of the cart."""
 
     order_id: str | None = None
-    value: float | None = None
+    value: Amount = None
     currency: str | None = None
     products: tuple[Item, ...] = ()
 
@@ -152,7 +199,7 @@ class OrderEvent(Event):
     """An event about one order."""
 
     order_id: str | None = None
-    total: float | None = None
+    total: Amount = None
     currency: str | None = None
     products: tuple[Item, ...] = ()
 
@@ -231,7 +278,7 @@ class ProductUpdated(ProductEvent, name="Product Updated"):
 class PriceDropped(ProductEvent, name="Price Dropped"):
     """A product in an open cart became cheaper. Written by the product sweep, about that cart."""
 
-    was: float | None = None
+    was: Amount = None
     """The price before."""
     currency: str | None = None
 
@@ -249,7 +296,7 @@ class ReviewSubmitted(Event, name="Product Reviewed"):
 
     product_id: str | None = None
     review_id: str | None = None
-    rating: float | None = None
+    rating: Amount = None
 
 
 class ReturnRequested(Event, name="Return Requested"):
@@ -297,9 +344,9 @@ class CustomerLapsed(Event, name="Customer Lapsed"):
 
     days_since_order: int | None = None
     orders: int | None = None
-    median_gap_days: float | None = None
+    median_gap_days: Amount = None
     """Median of the days between two visits; None with fewer than three visits."""
-    lapse_after_days: float | None = None
+    lapse_after_days: Amount = None
     """Days without an order after which this customer counts as lapsed."""
     products: tuple[Item, ...] = ()
     """The products of the last order."""

@@ -1,5 +1,7 @@
 """The interface of provider adapters, and the two kinds of failed delivery."""
 
+import math
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -28,6 +30,12 @@ class OutgoingMessage:
     content: RenderedMessage
     valid_for: timedelta | None = None
     """How long the provider may try to deliver; None: no limit."""
+    begin_by: float | None = None
+    """By the monotonic clock, in seconds: no byte may reach the provider later. None: no limit."""
+
+    def seconds_to_begin(self) -> float:
+        """Return how long the request may still begin; zero or less: too late. Infinite without a limit."""
+        return math.inf if self.begin_by is None else self.begin_by - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class NotSent(Exception):
         retry_after: timedelta | None = None,
         permanent: bool = False,
         address_problem: str | None = None,
+        content_problem: bool = False,
     ) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
@@ -55,6 +64,8 @@ class NotSent(Exception):
         """Whether a retry cannot succeed (bad address, bad content)."""
         self.address_problem = address_problem
         """"bounced" or "opted_out" where the provider reports this about the address."""
+        self.content_problem = content_problem
+        """Whether no request could be made of the message or of the settings; no byte was sent."""
 
 
 class MaybeSent(Exception):
@@ -68,7 +79,10 @@ class ChannelAdapter(Protocol):
     provider: str
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
-        """Send the message to the provider within 10 s. Raises ``NotSent`` or ``MaybeSent``."""
+        """Send the message to the provider within 10 s. Raises ``NotSent`` or ``MaybeSent``.
+
+        Sends no byte after ``begin_by``: raises ``NotSent`` then.
+        """
 
     async def aclose(self) -> None:
         """Release connections."""

@@ -85,6 +85,5 @@ def _build_twilio(settings: ActivitySettings) -> ChannelAdapter | None:
         settings.twilio_auth_token.get_secret_value(),
         sender=settings.twilio_from,
         messaging_service_sid=settings.twilio_messaging_service_sid,
-        public_url=settings.public_url,
         base_url=settings.twilio_base_url,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from activities.channels.adapter import Accepted, MaybeSent, OutgoingMessage
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
 from policy.verdict import Channel
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,8 @@ class SandboxAdapter:
 
         Raises ``MaybeSent`` where the store fails, since it may have committed. A failed copy is only logged.
         """
+        if outgoing.seconds_to_begin() <= 0:
+            raise NotSent("the claim ended before the sandbox was called")
         message = SandboxMessage(outgoing.message_id, self.channel, outgoing.to, **asdict(outgoing.content))
         try:
             await self._store(message)

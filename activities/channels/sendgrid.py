@@ -48,7 +48,7 @@ class SendGridAdapter:
     """Sends one mail per call by the official SDK, each on its own connection.
 
     The SDK blocks, so calls run on a pool of ``max_concurrent_calls`` threads. A call without a connection
-    within 40 % of ``timeout_s`` is aborted and counts as not sent.
+    within 40 % of ``timeout_s``, or by the end of the claim, is aborted and counts as not sent.
     """
 
     channel = Channel.EMAIL
@@ -78,8 +78,12 @@ class SendGridAdapter:
         """
         if outgoing.valid_for is not None and outgoing.valid_for <= timedelta(0):
             raise NotSent("the message's time was over before SendGrid was called; plan it again")
-        wire = TrackedConnection(timeout=self._timeout_s, connect_timeout=0.4 * self._timeout_s)
-        call = asyncio.get_running_loop().run_in_executor(self._pool, self._send_blocking, outgoing, wire)
+        connect_timeout = min(0.4 * self._timeout_s, outgoing.seconds_to_begin())
+        wire = TrackedConnection(timeout=self._timeout_s, connect_timeout=connect_timeout)
+        try:
+            call = asyncio.get_running_loop().run_in_executor(self._pool, self._send_blocking, outgoing, wire)
+        except RuntimeError:
+            raise NotSent("the worker is stopping; SendGrid was not called") from None
         try:
             done, _ = await asyncio.wait({call}, timeout=self._timeout_s)
         except asyncio.CancelledError:
@@ -117,7 +121,8 @@ class SendGridAdapter:
     def _to_error(wire: TrackedConnection, what: str, *, permanent: bool = False) -> NotSent | MaybeSent:
         if wire.request_started:
             return MaybeSent(f"SendGrid: {what} after the request had begun")
-        return NotSent(f"SendGrid: {what} before the request began", permanent=permanent)
+        detail = f"SendGrid: {what} before the request began"
+        return NotSent(detail, permanent=permanent, content_problem=permanent)
 
 
 def build_request_body(outgoing: OutgoingMessage, sender: str) -> dict[str, Any]:

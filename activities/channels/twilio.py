@@ -4,11 +4,12 @@ import base64
 import json
 import logging
 import math
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from twilio.base import values
@@ -24,10 +25,8 @@ from activities.channels.http import (
     parse_retry_after,
     sanitize_detail,
 )
-from activities.settings import is_loopback
 from policy.verdict import Channel
 
-CALLBACK_PATH = "/webhooks/twilio/status"
 MAX_VALIDITY = timedelta(seconds=36_000)
 """Twilio's own maximum and default for ValidityPeriod."""
 
@@ -62,7 +61,6 @@ class TwilioAdapter:
         *,
         sender: str | None = None,
         messaging_service_sid: str | None = None,
-        public_url: str | None = None,
         base_url: str,
         timeout_s: float = 10.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -71,7 +69,6 @@ class TwilioAdapter:
             raise ValueError("Twilio needs a sender or a messaging service; neither was given")
         self._account, self._token = account_sid, auth_token
         self._sender, self._service = sender or values.unset, messaging_service_sid or values.unset
-        self._public_url = public_url if public_url and is_callback_reachable(public_url, base_url) else None
         self._base_url, self._timeout_s, self._clock = base_url.rstrip("/"), timeout_s, clock
         self._sdk: Client | None = None
 
@@ -79,21 +76,28 @@ class TwilioAdapter:
         """Send one text within ``timeout_s``; the provider's id is the message's sid.
 
         Raises ``NotSent`` or ``MaybeSent``. Not idempotent: Twilio may send a repeated request twice (error
-        20500). The callback URL has Waypost's message id, so the callback settles a lost response.
+        20500). No status callback is asked for, since Waypost has no route that takes one.
         """
+        phase = _RequestPhase(outgoing.begin_by)
         try:
+            validity_period = to_validity_period(outgoing.valid_for)
+            _PHASE.set(phase)
             message = await self._client().messages.create_async(
                 to=outgoing.to,
                 body=outgoing.content.text,
                 from_=self._sender,
                 messaging_service_sid=self._service,
-                validity_period=to_validity_period(outgoing.valid_for),
-                status_callback=self._callback_url(outgoing.message_id),
+                validity_period=validity_period,
             )
         except (NotSent, MaybeSent):
             raise
-        except Exception as exc:  # the response could not be parsed as a message
-            raise MaybeSent(f"Twilio: {type(exc).__name__} in a 2xx answer") from None
+        except Exception as exc:
+            name = type(exc).__name__
+            if not phase.started:
+                detail = f"Twilio: {name} before the request began"
+                raise NotSent(detail, permanent=True, content_problem=True) from None
+            # The response could not be parsed as a message.
+            raise MaybeSent(f"Twilio: {name} in a 2xx answer") from None
         if not isinstance(message.sid, str) or not message.sid:
             raise MaybeSent("Twilio answered 2xx without a sid")
         return Accepted(message.sid)
@@ -115,12 +119,6 @@ class TwilioAdapter:
             self._sdk.api.base_url = self._base_url
         return self._sdk
 
-    def _callback_url(self, message_id: str) -> Any:
-        if self._public_url is None:
-            return values.unset
-        query = urlencode({"message_id": message_id})
-        return f"{self._public_url.rstrip('/')}{CALLBACK_PATH}?{query}"
-
 
 def to_validity_period(valid_for: timedelta | None) -> Any:
     """Return Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset for no limit.
@@ -132,12 +130,6 @@ def to_validity_period(valid_for: timedelta | None) -> Any:
     if valid_for <= timedelta(0):
         raise NotSent("the message's time was over before Twilio was called; plan it again")
     return max(1, math.floor(min(valid_for, MAX_VALIDITY).total_seconds()))
-
-
-def is_callback_reachable(public_url: str, provider_url: str) -> bool:
-    """Return whether the provider can reach Waypost's callback URL; Twilio rejects one that it cannot."""
-    callback, provider = urlsplit(public_url), urlsplit(provider_url)
-    return callback.scheme == "https" or not is_loopback(callback.hostname) or is_loopback(provider.hostname)
 
 
 def raise_for_response(answer: ProviderResponse, now: datetime) -> None:
@@ -170,6 +162,25 @@ def _parse_error(answer: ProviderResponse) -> tuple[int, str]:
         return 0, ""
 
 
+@dataclass(slots=True)
+class _RequestPhase:
+    """How far the request of one call has come."""
+
+    begin_by: float | None
+    """By the monotonic clock, in seconds; None: no limit."""
+    started: bool = False
+    """Whether a byte of it may have been sent."""
+
+    def seconds_to_begin(self) -> float:
+        return math.inf if self.begin_by is None else self.begin_by - time.monotonic()
+
+
+_PHASE: ContextVar[_RequestPhase | None] = ContextVar("waypost_twilio_request")
+"""Of the call in this context; the SDK passes nothing of ours on to its HTTP client."""
+
+_TOO_LATE = "Twilio: the claim ended before the request began"
+
+
 class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     """The SDK's HTTP client with a working timeout (twilio-python #925) and classified failures.
 
@@ -178,13 +189,12 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
 
     def __init__(self, timeout_s: float, clock: Callable[[], datetime]) -> None:
         super().__init__(pool_connections=False, timeout=timeout_s)
-        self._clock = clock
+        self._clock, self._timeout_s = clock, timeout_s
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_mark_started)
         self.session = aiohttp.ClientSession(
             # Idle connections are closed early: a request on one that Twilio closed has an unknown outcome.
             connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=5),
-            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=0.4 * timeout_s),
             trace_configs=[trace],
             trust_env=True,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -202,7 +212,9 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """Make one request. Raises ``NotSent`` or ``MaybeSent`` for all but a complete 2xx response."""
-        phase = SimpleNamespace(started=False)
+        phase = _PHASE.get(None) or _RequestPhase(None)
+        if (left := phase.seconds_to_begin()) <= 0:
+            raise NotSent(_TOO_LATE)
         sent_headers = {**(headers or {}), **(_basic_auth_header(auth) if auth else {})}
         try:
             async with self.session.request(
@@ -212,6 +224,9 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
                 data=data,
                 headers=sent_headers,
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=self._timeout_s, connect=min(0.4 * self._timeout_s, left)
+                ),
                 trace_request_ctx=phase,
             ) as response:
                 answer = await _read_limited(response)
@@ -220,14 +235,21 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
             if phase.started:
                 raise MaybeSent(f"{what} after the request had begun") from None
             wrong = isinstance(exc, UnicodeError)  # a text that cannot be encoded
-            raise NotSent(f"{what} before the request began", permanent=wrong) from None
+            detail = f"{what} before the request began"
+            raise NotSent(detail, permanent=wrong, content_problem=wrong) from None
         raise_for_response(answer, self._clock())
         return Response(answer.status, answer.body.decode(errors="replace"), answer.headers)
 
 
 async def _mark_started(session: aiohttp.ClientSession, context: Any, sent: object) -> None:
-    """Mark the request as started. Called by aiohttp just before it writes the first byte."""
-    context.trace_request_ctx.started = True
+    """Mark the request as started. Called by aiohttp just before it writes the first byte.
+
+    Raises ``NotSent``, which ends the request, where the claim has ended meanwhile.
+    """
+    phase: _RequestPhase = context.trace_request_ctx
+    if phase.seconds_to_begin() <= 0:
+        raise NotSent(_TOO_LATE)
+    phase.started = True
 
 
 async def _read_limited(response: aiohttp.ClientResponse) -> ProviderResponse:

@@ -5,12 +5,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
+
+from babel import Locale, UnknownLocaleError
 
 from activities.content.sanitize import (
     absolute_url,
     safe_greeting_name,
+    safe_reference,
     safe_url,
     strip_unprintable,
     to_single_line,
@@ -24,7 +29,36 @@ _CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 
 MAX_ITEM_NAME_LENGTH = 80
 
-_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}")
+DEFAULT_UNNAMED_ITEM = "Your item"
+
+UNNAMED_ITEM = MappingProxyType(
+    {
+        "cs": "Vaše zboží",
+        "da": "Din vare",
+        "de": "Ihr Artikel",
+        "en": DEFAULT_UNNAMED_ITEM,
+        "es": "Su artículo",
+        "fi": "Tuotteesi",
+        "fr": "Votre article",
+        "it": "Il suo articolo",
+        "ja": "ご注文の商品",
+        "nb": "Din vare",
+        "nl": "Uw artikel",
+        "no": "Din vare",
+        "pl": "Twój produkt",
+        "pt": "O seu artigo",
+        "sv": "Din vara",
+    }
+)
+"""Language of a template → its words for an item that neither a verified event nor the feed names."""
+
+MAX_AMOUNT = Decimal(10) ** 15
+"""Amounts from here on are no price of anything, and beyond the precision of their formatting."""
+
+MAX_LOCALE_LENGTH = 35
+"""Characters of a language tag that every implementation must support (RFC 5646, section 4.4.1)."""
+
+_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{1,8}){0,4}")
 
 _PLACEHOLDER_COLORS = (
     ("#e4ebe4", "#3c5945"),
@@ -62,7 +96,7 @@ class ShopDetails:
     currency: str = "EUR"
     """ISO 4217; used where an order or cart names none."""
     hosts: tuple[str, ...] = ()
-    """Hosts to which an item's link may lead in addition to that of ``url``, each with its subdomains."""
+    """Hosts of items' links and pictures in addition to that of ``url``, each with its subdomains."""
     locale: str = "en"
     """Locale of amounts where the profile's is unknown."""
     logo_url: str | None = None
@@ -91,9 +125,14 @@ class ShopDetails:
             raise ValueError("the shop cannot sign messages: " + "; ".join(faults))
 
     def is_own_link(self, link: str) -> bool:
-        """Return whether a link leads to the shop; items of web events are untrusted input."""
-        host = url_host(link)
-        return any(
+        """Return whether a link or picture is the shop's, by https; by http only where the shop's own URL is.
+
+        Items of web events are untrusted input, and a foreign picture tells its host who reads the mail.
+        """
+        safe = safe_url(link)
+        schemes = ("https://", "http://") if self.url.startswith("http://") else ("https://",)
+        host = url_host(safe)
+        return safe.lower().startswith(schemes) and any(
             host == own or host.endswith(f".{own}") for own in (url_host(self.url), *self.hosts) if own
         )
 
@@ -149,16 +188,19 @@ class RenderContext:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Values that the story passed as ``context=``."""
 
-    def to_template_values(self) -> dict[str, Any]:
-        """Return the values that every template may read, without those declared in its message.toml."""
+    def to_template_values(self, unnamed_item: str = DEFAULT_UNNAMED_ITEM) -> dict[str, Any]:
+        """Return the values that every template may read, without those declared in its message.toml.
+
+        ``unnamed_item``: the words for an item without a name.
+        """
         shop_url = self.links.shop_url
-        items = [_item_values(item, shop_url, self.shop) for item in self.items]
+        items = [_item_values(item, shop_url, self.shop, unnamed_item) for item in self.items]
         totals = [item["total"] for item in items]
         return {
             "shop": self.shop.to_template_values(),
             "first_name": safe_greeting_name(self.first_name),
             "items": items,
-            "items_total": sum(totals) if totals and None not in totals else None,
+            "items_total": to_price(sum(totals)) if totals and None not in totals else None,
             "links": {
                 "shop_url": absolute_url(shop_url, self.shop.url) or self.shop.url,
                 "cart_url": absolute_url(self.links.cart_url, self.shop.url),
@@ -174,16 +216,48 @@ class RenderContext:
 
 
 def to_babel_locale(tag: str | None) -> str | None:
-    """Convert a language tag such as ``de-DE`` to ``de_DE``; None for anything else."""
-    candidate = (tag or "").replace("-", "_")
-    return candidate if _LOCALE_PATTERN.fullmatch(candidate) else None
+    """Convert a language tag such as ``de-DE`` to a locale that amounts can be formatted in.
+
+    A region, script or variant that is not known is left out: ``de_XX`` becomes ``de``. None where the
+    language is not known, and for anything that is no language tag.
+    """
+    candidate = (tag or "")[: MAX_LOCALE_LENGTH + 1].strip().replace("-", "_")
+    if len(candidate) > MAX_LOCALE_LENGTH or not _LOCALE_PATTERN.fullmatch(candidate):
+        return None
+    return _known_locale(candidate)
+
+
+@lru_cache(maxsize=256)
+def _known_locale(candidate: str) -> str | None:
+    parts = candidate.split("_")
+    for count in range(len(parts), 0, -1):
+        try:
+            return str(Locale.parse("_".join(parts[:count])))
+        except (ValueError, UnknownLocaleError):
+            continue
+    return None
 
 
 def to_amount(value: object) -> Decimal | None:
-    """Convert a finite number to a decimal; None for anything else, so that no wrong zero is shown."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+    """Convert a finite number below ``MAX_AMOUNT`` to a decimal; None for anything else.
+
+    So no wrong zero is shown, and no amount that cannot be formatted.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    if (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    ):
+        return None
+    if not -MAX_AMOUNT < value < MAX_AMOUNT:
         return None
     return Decimal(str(value))
+
+
+def to_price(value: object) -> Decimal | None:
+    """Convert the price of an item: as ``to_amount``, and None where it is negative."""
+    price = to_amount(value)
+    return None if price is None or price < 0 else price
 
 
 def to_plain_value(value: Any) -> Any:
@@ -191,8 +265,11 @@ def to_plain_value(value: Any) -> Any:
     match value:
         case str():
             return strip_unprintable(value)
-        case None | bool() | int() | float() | Decimal():
+        case None | bool():
             return value
+        case int() | float() | Decimal():
+            # As a missing value, for which templates have a branch.
+            return None if to_amount(value) is None else value
         case Mapping():
             return {str(key): to_plain_value(inner) for key, inner in value.items()}
         case list() | tuple():
@@ -203,21 +280,26 @@ def to_plain_value(value: Any) -> Any:
             )
 
 
-def _item_values(item: Item, shop_url: str, shop: ShopDetails) -> dict[str, Any]:
-    name = to_single_line(item.name or "", MAX_ITEM_NAME_LENGTH) or "Your item"
-    price, link = to_amount(item.price), absolute_url(item.url, shop_url)
-    background, letter = _PLACEHOLDER_COLORS[crc32((item.key or name).encode()) % len(_PLACEHOLDER_COLORS)]
+def _item_values(item: Item, shop_url: str, shop: ShopDetails, unnamed_item: str) -> dict[str, Any]:
+    known_name = to_single_line(item.name or "", MAX_ITEM_NAME_LENGTH)
+    name = known_name or unnamed_item
+    price, link = to_price(item.price), absolute_url(item.url, shop_url)
+    picture = absolute_url(item.image_url, shop_url)
+    background, letter = _PLACEHOLDER_COLORS[
+        crc32((item.key or name).encode(errors="replace")) % len(_PLACEHOLDER_COLORS)
+    ]
     return {
-        "key": item.key,
+        "key": item.key if item.content_verified else safe_reference(item.key),
         "name": name,
+        "is_named": bool(known_name),
         "variant": to_single_line(item.variant or "", MAX_ITEM_NAME_LENGTH) or None,
         "category": to_single_line(item.category or "", MAX_ITEM_NAME_LENGTH) or None,
         "brand": to_single_line(item.brand or "", MAX_ITEM_NAME_LENGTH) or None,
         "quantity": item.quantity,
         "price": price,
-        "total": None if price is None else price * item.quantity,
+        "total": None if price is None else to_price(price * item.quantity),
         "url": link if link and shop.is_own_link(link) else None,
-        "image_url": absolute_url(item.image_url, shop_url),
+        "image_url": picture if picture and shop.is_own_link(picture) else None,
         "initial": next((c.upper()[:1] for c in name if c.isalnum()), "•"),
         "tint": background,
         "tint_text": letter,

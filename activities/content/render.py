@@ -30,10 +30,16 @@ def render_message(template: Template, channel: Channel, context: RenderContext)
     if channel not in template.channels:
         offered = ", ".join(sorted(template.channels)) or "none"
         raise ContentError(f"template {template.name!r} has no {channel.value} part (it has: {offered})")
-    values = template.to_template_values(context)
-    if channel is Channel.EMAIL:
-        return _render_email(template, context, values)
-    return _render_sms(template, values)
+    try:
+        values = template.to_template_values(context)
+        if channel is Channel.EMAIL:
+            return _render_email(template, context, values)
+        return _render_sms(template, values)
+    except ContentError:
+        raise
+    except Exception as error:
+        # Its text may repeat a value of the customer, and reasons are stored in histories.
+        raise ContentError(f"template {template.name!r}: {type(error).__name__} while rendering") from error
 
 
 def _render_email(template: Template, context: RenderContext, values: dict[str, object]) -> RenderedMessage:
@@ -80,6 +86,11 @@ def compile_mjml(source: str) -> str:
         return mjml.mjml2html(source, fonts={}, include_loader=None)
     except (ValueError, OSError) as error:
         raise ContentError(f"MJML: {error}") from error
+    except BaseException as error:
+        # A panic of the compiler is no Exception, and would end the worker's task.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ContentError("MJML: the compiler panicked") from error
 
 
 def one_click_headers(url: str | None) -> dict[str, str]:

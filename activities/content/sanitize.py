@@ -14,6 +14,10 @@ _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x1f\x7f\\<>\"`{}|^\ud800-\udfff]")
 
 _SUSPICIOUS_IN_NAME = re.compile(r"[/\\@<>{}:;=\[\]|]|www\.|\.\w{2,}|\d{3,}", re.IGNORECASE)
 
+_REFERENCE = re.compile(r"[A-Za-z0-9#_-]{1,40}")
+
+_WORD_IN_REFERENCE = re.compile(r"[A-Za-z]{7}")
+
 MAX_NAME_LENGTH = 40
 
 
@@ -83,3 +87,15 @@ def safe_greeting_name(first_name: str | None) -> str | None:
     if not name or len(name) > MAX_NAME_LENGTH or _SUSPICIOUS_IN_NAME.search(name):
         return None
     return name
+
+
+def safe_reference(text: str) -> str | None:
+    """Return a text if it looks like the id of an order or a case, such as ``WEB-1042``; else None.
+
+    It has at most 40 letters, digits, ``#``, ``-`` and ``_``, at least one digit, and at most 6 letters in a
+    row, so that it carries neither words nor a host. For what an unverified event states.
+    """
+    candidate = text.strip()
+    if not _REFERENCE.fullmatch(candidate) or _WORD_IN_REFERENCE.search(candidate):
+        return None
+    return candidate if any(letter in "0123456789" for letter in candidate) else None

@@ -15,7 +15,14 @@ from liquid.extra import BlockTag, Currency, ExtendsTag
 from liquid.filter import with_context
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from activities.content.context import ContentError, RenderContext, to_amount, to_plain_value
+from activities.content.context import (
+    DEFAULT_UNNAMED_ITEM,
+    UNNAMED_ITEM,
+    ContentError,
+    RenderContext,
+    to_amount,
+    to_plain_value,
+)
 from activities.content.sanitize import safe_url
 from policy.verdict import Channel, MessageClass
 
@@ -99,6 +106,9 @@ class Manifest(BaseModel):
     """Liquid, one line; shown by mail programs after the subject."""
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     """Language of the templates' text, for screen readers and translation; not the profile's locale."""
+    unnamed_item: str = Field(default="", max_length=80)
+    """The words for an item of which neither a verified event nor the shop's feed has a name; default by
+    ``language``."""
     items: Literal["required", "optional"] = "optional"
     """"required": rendering fails where no item is left."""
     extra: dict[str, ExtraValue] = Field(default_factory=dict)
@@ -117,6 +127,11 @@ class Manifest(BaseModel):
     def consent_topic(self) -> str:
         """The topic or its default."""
         return self.topic or self.message_class.value
+
+    @property
+    def words_for_unnamed_item(self) -> str:
+        """The words for an item without a name."""
+        return self.unnamed_item or UNNAMED_ITEM.get(self.language.split("-")[0], DEFAULT_UNNAMED_ITEM)
 
 
 def load_manifest(file: Path) -> tuple[Manifest | None, list[str]]:
@@ -181,7 +196,7 @@ class Template:
         if self.manifest.items == "required" and not context.items:
             raise ContentError(f"template {self.name!r} shows items and none is left to show")
         return {
-            **context.to_template_values(),
+            **context.to_template_values(self.manifest.words_for_unnamed_item),
             "extra": {**dict.fromkeys(declared), **{n: to_plain_value(v) for n, v in context.extra.items()}},
             "language": self.manifest.language,
             "message_class": self.message_class.value,

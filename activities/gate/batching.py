@@ -7,12 +7,13 @@ decision's cost is round trips, the start of its reads and COMMIT; a batch has t
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
-from activities.gate.send_gate import GateOutcome, GateRequest, SendGate
+from activities.gate.send_gate import GateOutcome, GateRequest, NotAllowed, PriorAttempt, SendClaim, SendGate
+from policy.verdict import Withhold
 from profiles.error_description import describe_error
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,10 @@ SLOW_BATCH_S = 0.02
 class _QueuedRequest:
     request: GateRequest
     future: "asyncio.Future[GateOutcome]"
+    is_taken: bool = False
+    """Whether a transaction for it has begun."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its outcome is known, and its claim is released where the caller was cancelled."""
 
 
 class GateBatcher:
@@ -47,21 +52,29 @@ class GateBatcher:
     async def decide(self, request: GateRequest) -> GateOutcome:
         """Decide as ``SendGate.decide``, with its errors; the outcome is committed when this returns.
 
-        Cancelled while its batch is decided, it may leave an unused claim, as a crash does.
+        Cancelled before its batch is taken, it is not decided. Cancelled later, it waits for the outcome and
+        releases its claim, as the caller will not use it.
         """
-        if not self._slots and not self._queue:
-            slot = self._acquire_slot()
-            try:
-                return await self._gate.decide(request)
-            finally:
-                self._release_slot(slot)
         loop = asyncio.get_running_loop()
         waiting = _QueuedRequest(request, loop.create_future())
-        self._queue.append(waiting)
-        if len(self._queue) == 1:
-            # At the loop's next iteration, so that requests of the same moment share the batch.
-            loop.call_soon(self._start_batches)
-        return await waiting.future
+        if not self._slots and not self._queue:
+            waiting.is_taken = True
+            self._create_task(self._run_batch([waiting], self._acquire_slot()))
+        else:
+            self._queue.append(waiting)
+            if len(self._queue) == 1:
+                # At the loop's next iteration, so that requests of the same moment share the batch.
+                loop.call_soon(self._start_batches)
+        try:
+            return await waiting.future
+        except asyncio.CancelledError:
+            if waiting.is_taken:
+                await waiting.settled.wait()
+            raise
+
+    async def withhold(self, request: GateRequest, verdict: Withhold) -> NotAllowed | PriorAttempt:
+        """Record a message as withheld, as ``SendGate.withhold``. Not batched, as it is rare."""
+        return await self._gate.withhold(request, verdict)
 
     def _acquire_slot(self) -> object:
         slot = object()
@@ -76,6 +89,8 @@ class GateBatcher:
         while self._queue and len(self._slots) < MAX_CONCURRENT_BATCHES:
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
             if live := [waiting for waiting in batch if not waiting.future.done()]:
+                for waiting in live:
+                    waiting.is_taken = True
                 self._create_task(self._run_batch(live, self._acquire_slot()))
         if self._queue and self._slow_batch_timer is None:
             self._slow_batch_timer = asyncio.get_running_loop().call_later(
@@ -99,13 +114,18 @@ class GateBatcher:
                 await self._decide_alone(batch[0])
                 return
             answers = await self._decide_batch(batch)
+        except BaseException:
+            # The process stops; no caller may wait for an outcome that does not come.
+            for waiting in batch:
+                waiting.settled.set()
+            raise
         finally:
             self._release_slot(slot)
         for waiting, answer in zip(batch, answers, strict=True):
             if answer is None:
                 self._create_task(self._decide_alone(waiting))
             else:
-                _set_result(waiting, answer)
+                self._set_result(waiting, answer)
 
     async def _decide_batch(
         self, batch: Sequence[_QueuedRequest]
@@ -121,16 +141,36 @@ class GateBatcher:
             return [None] * len(batch)
 
     async def _decide_alone(self, waiting: _QueuedRequest) -> None:
+        if waiting.future.done():
+            waiting.settled.set()
+            return
         try:
-            _set_result(waiting, await self._gate.decide(waiting.request))
+            outcome: GateOutcome | Exception = await self._gate.decide(waiting.request)
         except Exception as error:
-            _set_result(waiting, error)
+            outcome = error
+        except BaseException:
+            waiting.settled.set()
+            raise
+        self._set_result(waiting, outcome)
 
+    def _set_result(self, waiting: _QueuedRequest, outcome: GateOutcome | Exception) -> None:
+        if waiting.future.done():
+            # The caller was cancelled meanwhile.
+            if isinstance(outcome, SendClaim):
+                self._create_task(self._release_claim(waiting, outcome))
+                return
+        elif isinstance(outcome, Exception):
+            waiting.future.set_exception(outcome)
+        else:
+            waiting.future.set_result(outcome)
+        waiting.settled.set()
 
-def _set_result(waiting: _QueuedRequest, outcome: GateOutcome | Exception) -> None:
-    if waiting.future.done():
-        return
-    if isinstance(outcome, Exception):
-        waiting.future.set_exception(outcome)
-    else:
-        waiting.future.set_result(outcome)
+    async def _release_claim(self, waiting: _QueuedRequest, claim: SendClaim) -> None:
+        try:
+            await self._gate.release_unused(claim)
+        except Exception as error:
+            # The sweep of old claims settles it.
+            message_id = str(claim.message_id)
+            log.warning("unused claim not released", message_id=message_id, error=repr(error)[:300])
+        finally:
+            waiting.settled.set()

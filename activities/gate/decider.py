@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from activities.contracts import CloseRun, HoldSpec, SendMessage
-from activities.gate.mapping import to_facts, to_message_row
+from temporalio.exceptions import ApplicationError
+
+from activities.contracts import CloseRun, HoldSpec, JoinAudience, SendMessage
+from activities.gate.mapping import to_facts, to_message_row, to_plan
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
 from policy.facts import Facts, FirstContactLimits, FirstContacts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.replay import decision_inputs, policy_version
-from policy.verdict import Allow, Verdict
+from policy.verdict import Allow, CheckRecord, MessageClass, Reason, Verdict, Withhold
 from profiles.messaging.claims import MessageRow
 from profiles.messaging.first_contacts import count_first_contacts, record_first_contact
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
@@ -49,7 +51,7 @@ class Decider:
         self._first_contact_limits = first_contacts
         self._required_history = required_history(limits)
         self._policy_version = policy_version(limits)
-        self._default_zone = default_zone
+        self.default_zone = default_zone
 
     def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
         """Return the query for the snapshot that this policy needs."""
@@ -63,6 +65,7 @@ class Decider:
             request.choose,
             lookback=self._required_history,
             needs_claim_rate=request.channel in self.limits.budgets,
+            shown_items=tuple((item.key, item.sku) for item in request.showing if item.key),
         )
 
     async def decide(
@@ -83,11 +86,11 @@ class Decider:
         """
         held = await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
         try:
-            facts = to_facts(snapshot, request.channel, self._default_zone, held, breaker_open_until)
+            facts = to_facts(snapshot, request.channel, self.default_zone, held, breaker_open_until)
         except Exception as error:
             verdict = error_verdict(plan.expires_at, at, error)
             row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
-            return DecisionRecord(verdict, None, row, self._default_zone)
+            return DecisionRecord(verdict, None, row, self.default_zone)
         verdict = decide(plan, facts, self.limits, at)
         sender = ""
         if isinstance(verdict, Allow) and not facts.address_confirmed:
@@ -117,6 +120,30 @@ class Decider:
             counts.in_hour, counts.by_sender_in_hour, counts.to_address_in_day, self._first_contact_limits
         )
         return replace(facts, first_contacts=contacts), counts.sender
+
+    def undecided_row(
+        self,
+        request: SendMessage,
+        message_class: MessageClass,
+        topic: str,
+        snapshot: Snapshot,
+        verdict: Withhold,
+        at: datetime,
+    ) -> MessageRow:
+        """Return the row of a message that is withheld without a decision."""
+        plan = to_plan(request, message_class, topic, snapshot.existing_message)
+        return to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
+
+
+def input_verdict(request: SendMessage | JoinAudience) -> Withhold:
+    """Return the verdict on a request that could not be decoded.
+
+    Raises a permanent ApplicationError where not even its run or its step could, as nothing can be recorded.
+    """
+    if not request.run_id or not request.step:
+        raise ApplicationError(request.input_fault, type="UndecodableInput", non_retryable=True)
+    checks = (CheckRecord("input", passed=False, detail=request.input_fault),)
+    return Withhold(Reason.ERROR, request.input_fault, checks=checks)
 
 
 async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:

@@ -12,7 +12,7 @@ from activities.run_context import no_such_run
 from policy.checks.quiet_hours import allowed_until
 from policy.facts import FirstContactLimits
 from policy.limits import Limits
-from policy.verdict import Allow, Channel, MessageClass, Verdict
+from policy.verdict import Allow, Channel, MessageClass, Reason, Verdict, Withhold
 from profiles.db.database import Database
 from profiles.messaging.claims import (
     GATE_DEADLINE_S,
@@ -22,6 +22,7 @@ from profiles.messaging.claims import (
     mark_unknown,
     read_locked_snapshot,
     read_locked_snapshots,
+    release_claim,
     write_decisions_sql,
 )
 from profiles.messaging.snapshot import ExistingMessage, Snapshot
@@ -152,16 +153,42 @@ class SendGate:
 
         return await self._database.run(work, lock_profiles_skip_locked_sql(queries), GATE_DEADLINE_S)
 
+    async def withhold(self, request: GateRequest, verdict: Withhold) -> NotAllowed | PriorAttempt:
+        """Record a message as withheld, without deciding; the outcome is committed when this returns.
+
+        A message of an earlier attempt that may have been sent stays as it is, as in ``decide``.
+        Raises ``no_such_run``. Locks held: the profile's.
+        """
+        message = request.request
+        query = self._decider.snapshot_query(message, request.at)
+
+        async def work(connection: object) -> NotAllowed | PriorAttempt:
+            snapshot = await read_locked_snapshot(connection, query)
+            if snapshot is None:
+                raise no_such_run(f"no run {message.run_id}")
+            if prior := await _prior_attempt(connection, snapshot.existing_message):
+                await self._database.commit(connection)
+                return prior
+            row = self._decider.undecided_row(
+                message, request.message_class, request.topic, snapshot, verdict, request.at
+            )
+            await self._database.commit(connection, write_decisions_sql(row))
+            return NotAllowed(row.message_id, verdict, snapshot, self._decider.default_zone, ())
+
+        return await self._database.run(work, lock_profile_sql(query), GATE_DEADLINE_S)
+
+    async def release_unused(self, claim: SendClaim) -> None:
+        """Release a claim that no one will use: the provider was certainly not called. Idempotent."""
+        async with self._database.transaction() as connection:
+            await release_claim(connection, claim.message_id, claim.token, Reason.ERROR.value)
+
     async def _decide(
         self, connection: object, request: GateRequest, snapshot: Snapshot
     ) -> tuple[GateOutcome, MessageRow | None]:
         """Return the outcome and the row to be written, if any. Locks held: the profile's."""
         message, standing = request.request, snapshot.existing_message
-        if standing and standing.status in ACCEPTED_STATUSES:
-            return PriorAttempt(standing, accepted=True), None
-        if standing and standing.status not in _UNSENT_STATUSES:
-            await mark_unknown(connection, standing.message_id)
-            return PriorAttempt(standing, accepted=False), None
+        if prior := await _prior_attempt(connection, standing):
+            return prior, None
         channels = rank_for_profile(snapshot, request.candidate_channels) if message.choose else ()
         if standing is None and channels and channels[0] is not message.channel:
             return BetterChannel(channels, snapshot), None
@@ -185,3 +212,16 @@ class SendGate:
             channels=channels,
         )
         return claim, row
+
+
+async def _prior_attempt(connection: object, standing: ExistingMessage | None) -> PriorAttempt | None:
+    """Return the outcome of an earlier attempt that may have sent the message; else None.
+
+    A claim becomes ``unknown``. Locks held: the profile's.
+    """
+    if standing and standing.status in ACCEPTED_STATUSES:
+        return PriorAttempt(standing, accepted=True)
+    if standing and standing.status not in _UNSENT_STATUSES:
+        await mark_unknown(connection, standing.message_id)
+        return PriorAttempt(standing, accepted=False)
+    return None

@@ -8,12 +8,15 @@ from typing import Any
 from api.events.native import is_cloud_event
 from api.events.parsed import EventWarning, Rejection, event_warning
 from api.http.keys import Role
-from profiles.events import OptInRequested
+from profiles.events import BackInStock, OptInRequested, OutOfStock, PriceDropped, ProductUpdated
 from profiles.identity.tokens import IdentityProof, IdentityTokens, TokenFault, verify_identifiers
 from profiles.ingest.pipeline import INTERNAL_SOURCE_PREFIX
 from profiles.state.event_records import IncomingEvent
 
 TOKEN_FIELD = "waypost_token"  # noqa: S105 - the name of a field
+
+SHOP_EVENTS = frozenset(event.event_name for event in (ProductUpdated, PriceDropped, BackInStock, OutOfStock))
+"""Statements of the shop about its products, for everybody: verified under a server or admin key only."""
 
 MAX_TOKENS_PER_EVENT = 8
 """Tokens in one event: two for each type of identifier that can be proved."""
@@ -67,7 +70,8 @@ def with_verification(
         event = replace(event, sender=sender)
         if role >= Role.SERVER:
             return event
-        if not tokens_in_event:
+        # A token proves who a customer is, which says nothing about the shop's products.
+        if not tokens_in_event or event.type in SHOP_EVENTS:
             return replace(event, verified=False)
         proofs, warnings = _verify_tokens(tokens_in_event, tokens, at)
         verification = verify_identifiers(event.identifiers, proofs)

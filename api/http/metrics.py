@@ -50,6 +50,10 @@ _BACKLOG_GAUGES = {
         "waypost_messages_in_flight_at_purchase",
         "Messages of the last day that a provider accepted after a purchase of an item they promote",
     ),
+    "undescribed_carts": (
+        "waypost_carts_undescribed",
+        "Open carts, of at most 1000, with an item that no verified event and no feed has named",
+    ),
 }
 """Field of ``Backlog`` → name and description of its gauge."""
 

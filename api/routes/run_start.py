@@ -80,7 +80,7 @@ def _to_event(
         raise Problem(413, f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
     if raw["type"] == SegmentEntered.event_name:
         raw["properties"] = _with_segment_name(journey, raw["properties"])
-    _, fault = parse_event(raw["type"], raw["properties"])
+    _, fault = parse_event(raw["type"], raw["properties"], verified=True)
     if fault:
         raise unprocessable(f"the properties do not fit: {fault}", ("/properties", fault))
     event = parse_native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)

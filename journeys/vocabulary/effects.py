@@ -27,6 +27,7 @@ from activities.contracts import (
     WithdrawConsentResult,
 )
 from journeys.vocabulary.narrative import CurrentDetails
+from journeys.vocabulary.unverified import UnverifiedValues
 from policy.verdict import Channel
 from profiles.events import Item
 
@@ -97,6 +98,7 @@ class RunContext:
     zone: str | None = None
     """The profile's zone, as of the last activity that returned it."""
     steps: dict[str, int] = field(default_factory=dict)
+    unverified: UnverifiedValues = field(default_factory=UnverifiedValues)
 
     def next_step_key(self, name: str) -> str:
         """Return the key of the next step of that name. With the run's id it is the send key."""
@@ -159,9 +161,11 @@ class ActivityCalls:
         """See ``Journey.suggestions``."""
         start = self._context.start
         request = SuggestItems(run_id=start.run_id, limit=limit, clock_offset_s=start.clock_offset_s)
-        return (
-            await execute_db_activity("suggest_items", request, SuggestedItems, f"suggest {limit} items")
-        ).items
+        suggested = await execute_db_activity(
+            "suggest_items", request, SuggestedItems, f"suggest {limit} items"
+        )
+        self._context.unverified.add_items(suggested.items)
+        return suggested.items
 
     async def profile(self, traits: tuple[str, ...]) -> ProfileSnapshot:
         """See ``Journey.profile``."""
@@ -169,6 +173,7 @@ class ActivityCalls:
         request = ReadProfile(run_id=start.run_id, traits=traits, clock_offset_s=start.clock_offset_s)
         read = await execute_db_activity("read_profile", request, ProfileSnapshot, "read the profile")
         self._context.zone = read.zone
+        self._context.unverified.add_traits(read)
         return read
 
     async def zone(self) -> str:

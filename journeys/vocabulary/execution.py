@@ -64,6 +64,7 @@ class Execution:
             return
         if not self._inbox.receive(event, self._now()):
             return
+        self._context.unverified.add_event(event)
         self._details.add_line(describe_event(event))
         if event.cart is not None and self._is_own_cart(event):
             self._cart = event.cart

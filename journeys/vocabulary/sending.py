@@ -19,7 +19,7 @@ from journeys.vocabulary.inbox import Inbox
 from journeys.vocabulary.message import Message, Sent, Unknown, Withheld
 from journeys.vocabulary.narrative import format_instant
 from policy.verdict import Channel, Reason
-from profiles.events import Item, MessageBounced
+from profiles.events import Item, MessageBounced, finite_or_none
 
 SEND_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
 SEND_ATTEMPT_TIMEOUT = timedelta(seconds=30)
@@ -46,8 +46,12 @@ class MessageSpec:
 
 
 def total_value(items: Iterable[Item]) -> float:
-    """Return the total of the items, without items of unknown price."""
-    return sum((item.price or 0.0) * item.quantity for item in items)
+    """Return the total of the items, without items of unknown price; 0 where it is not a finite number."""
+    try:
+        total = sum((item.price or 0.0) * item.quantity for item in items)
+    except OverflowError:  # a quantity beyond the range of a float
+        return 0.0
+    return finite_or_none(total) or 0.0
 
 
 class MessageSender:
@@ -136,11 +140,12 @@ class MessageSender:
             journey=s.start.journey,
             template=spec.template,
             channel=Channel.EMAIL,
-            promoting=None if spec.promoting is None else tuple(spec.promoting),
+            promoting=None if spec.promoting is None else s.unverified.mark_items(spec.promoting),
             expires_at=s.now() + spec.expires,
-            showing=tuple(spec.showing),
+            showing=s.unverified.mark_items(spec.showing),
             cart_id=spec.cart_id,
             context=spec.context,
+            unverified_context=s.unverified.keys_in(spec.context),
             clock_offset_s=s.start.clock_offset_s,
             hold_while=s.hold_while,
             holdout=s.holdout,

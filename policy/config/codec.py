@@ -19,6 +19,8 @@ T = TypeVar("T")
 Parsers = Mapping[str, Callable[[str], Any]]
 """Type of a schema node → parser of its values from text."""
 
+_MAX_EXACT_FLOAT = 2.0**53
+
 _JSON_SCALAR_TYPES = frozenset({str, int, bool, types.NoneType})
 
 _SCALARS = frozenset({"bool", "int", "float", "str", "date", "datetime", "time", "timedelta"})
@@ -53,7 +55,8 @@ def encode_value(value: Any, *, full: bool = False) -> Any:
         case Enum():
             return value.value
         case float():
-            return int(value) if value.is_integer() else value
+            # A larger integer has no place in 64 bits, and a float of that size is written as one anyway.
+            return int(value) if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT else value
         case datetime() | date() | time():
             return value.isoformat()
         case timedelta():

@@ -4,7 +4,7 @@ The newest value of each field counts by event time, whatever the order of arriv
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,9 +33,11 @@ FROM jsonb_populate_recordset(NULL::product, $1) c WHERE p.item = c.item AND p.s
 """
 
 CATALOG_SQL = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
-    o.category, o.item_group)::text
+    o.category, o.item_group, o.name, o.url, o.image_url, o.verified)::text
   FROM product o WHERE o.item = ANY({0}) OR o.sku = ANY({0}))"""
 """SQL: a text[] of JSON. ``{0}`` is a text[] of product ids and units (sku), none of them empty."""
+
+SELECT_CATALOG = f"SELECT {CATALOG_SQL.format('$1')}"
 
 
 @dataclass(slots=True)
@@ -89,6 +91,11 @@ class CatalogEntry:
     currency: str | None = None
     category: str | None = None
     item_group: str | None = None
+    name: str | None = None
+    url: str | None = None
+    image_url: str | None = None
+    verified: bool = False
+    """Whether a verified event has described it. Messages show nothing of other entries."""
 
 
 def is_product_update(stored: StoredEvent) -> bool:
@@ -127,13 +134,17 @@ def apply_product_update(
 
     Only a known value can change, and a price in another currency is no change. An event older than 72 hours
     updates the product and returns None. An unverified event is ignored once a verified one has reported
-    the product. The first verified event overrides all earlier values, whatever their times.
+    the product. The first verified event overrides all earlier values, whatever their times; what it does
+    not state is unknown, since messages may show the rest.
     """
     if not stored.incoming.verified and product.verified:
         return None
     if stored.incoming.verified and not product.verified:
         product.verified = True
         product.changed_at = product.priced_at = product.stocked_at = None
+        product.name = product.url = product.image_url = product.category = product.item_group = None
+        product.price = product.currency = product.in_stock = None
+        product.bundle = []
     # A feed's clock that runs ahead must not outdo every later event.
     time = min(stored.incoming.time, stored.at)
     was_price, was_in_stock, was_currency = product.price, product.in_stock, product.currency
@@ -242,6 +253,26 @@ def current_price(
         if prices:
             return prices.pop() if len(prices) == 1 else None
     return None
+
+
+def described_item(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> CatalogEntry | None:
+    """Return what the shop's feed says of an item, by verified events only; None where it does not know it.
+
+    Each text is that of the item's unit, else of its product; of an item without a unit, else what all
+    variants state. For its price see ``current_price``.
+    """
+    known = [row for row in entries_for(shelf, key, sku) if row.verified]
+    of_unit = [row for row in known if sku and sku in (row.sku, row.item)]
+    of_product = [row for row in known if not row.sku]
+    if not known or (sku and not of_unit and not of_product):
+        return None
+    texts: dict[str, Any] = {}
+    for name in ("name", "category", "url", "image_url"):
+        stated = [text for row in (*of_unit, *of_product) if (text := getattr(row, name))]
+        every = {text for row in known if (text := getattr(row, name))}
+        # Of an item that names no unit, all variants may state the same.
+        texts[name] = stated[0] if stated else every.pop() if len(every) == 1 and not sku else None
+    return replace((of_unit or of_product or known)[0], **texts)
 
 
 def product_for_sku(shelf: Iterable[CatalogEntry], sku: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from profiles.commerce.catalog import (
-    CATALOG_SQL,
+    SELECT_CATALOG,
     CatalogIndex,
     catalog_keys,
     to_entries,
@@ -27,8 +27,6 @@ VARIANT_SCOPE, PRODUCT_SCOPE = "variant", "product"
 
 ALREADY_EXPIRED = datetime(1970, 1, 1, tzinfo=UTC)
 """End of a suppression with a window of zero: before the now of any run, whatever its clock."""
-
-_SELECT_CATALOG = f"SELECT {CATALOG_SQL.format('$1')}"
 
 
 class ItemSuppressionRule(Protocol):
@@ -118,7 +116,7 @@ async def resolve_order_lines(
     if not any(items.values()):
         return list(events)
     names = catalog_keys((item.key, item.sku) for of_order in items.values() for item in of_order)
-    rows = map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names))
+    rows = map(orjson.loads, await connection.fetchval(SELECT_CATALOG, names))
     shelf = CatalogIndex(to_entries(rows))
 
     def resolved(stored: StoredEvent) -> StoredEvent:
@@ -153,7 +151,8 @@ def restore_order_lines(
 def ordered_items(properties: Mapping[str, Any]) -> tuple[Item, ...]:
     """Return the products of an order event. A single product in the properties themselves counts as well."""
     products = properties.get("products")
-    return parse_lines(products if isinstance(products, list) else [properties])
+    # What a channel states about its own trustworthiness does not count.
+    return parse_lines(products if isinstance(products, list) else [properties], verified=False)
 
 
 def is_same_item(bought: OrderLine, line: Item) -> bool:

@@ -115,7 +115,7 @@ class ParsedEvent:
 def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered: bool) -> ParsedEvent:
     """Parse an event and match it with journeys. What a journey's code raises is a problem of the event."""
     bounded, faults = bound_event(incoming)
-    event, fault = parse_event(incoming.type, bounded.properties)
+    event, fault = parse_event(incoming.type, bounded.properties, verified=incoming.verified)
     asked = match_routes(event, routes, filtered=filtered) if event is not None else RouteMatches()
     # The API has found the same faults, to tell them in its answer.
     problems = [*incoming.problems, *(each for each in faults if each not in incoming.problems)]

@@ -21,6 +21,10 @@ COUNTED_STATUSES = ("claimed", "unknown", "unknown_final", *ACCEPTED_STATUSES)
 """Statuses of the messages that count against the caps."""
 
 
+SPOKEN_TRAITS = ("first_name", "firstName", "name", "currency")
+"""Traits of which a message shows the value itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotQuery:
     """The message to decide on, and which optional data its decision needs."""
@@ -38,6 +42,8 @@ class SnapshotQuery:
     """How far back the decision needs sent messages."""
     needs_claim_rate: bool = False
     """Whether the decision needs the channel's claims of the last minute."""
+    shown_items: tuple[tuple[str, str | None], ...] = ()
+    """The same of the items that it would show without promoting them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class Snapshot:
     out_of_stock: frozenset[str] = frozenset()
     """The promoted items that are sold out, by the catalog."""
     catalog: tuple[CatalogEntry, ...] = ()
-    """The catalog entries of the promoted items."""
+    """The catalog entries of the promoted and the shown items."""
     engagement_counts: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or clicked in the last 90 days; empty where the query does not need it."""
     confirmed_addresses: tuple[str, ...] = ()
@@ -112,6 +118,8 @@ class Snapshot:
     """kind, name, since of every kill switch that is on."""
     claims_last_minute: int | None = None
     """On the channel; None where the query does not need it."""
+    unverified_traits: frozenset[str] = frozenset()
+    """The traits among ``SPOKEN_TRAITS`` that no verified event stated; a message does not show them."""
 
     def address(self, channel: str) -> str | None:
         """Return the address in the traits if it is one of the profile's identifiers, else the newest one."""
@@ -125,7 +133,10 @@ _SELECT_SNAPSHOT = """
 SELECT {place} CASE WHEN known.vouched
     THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
       CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
-    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order,
+    ELSE p.traits END::text AS traits,
+  ARRAY(SELECT spoken FROM unnest({spoken}) spoken WHERE p.traits ? spoken
+    AND p.origins #>> ARRAY[spoken, 'rank'] IS DISTINCT FROM '2') AS unverified_traits,
+  p.context_timezone, p.email_from_order,
   p.erased_at IS NOT NULL AS erased, p.profile_id, r.state AS run_state, r.profile_id AS run_profile_id,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at, known.addresses,
@@ -222,6 +233,7 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         Snapshot,
         row,
         traits=orjson.loads(row["traits"]),
+        unverified_traits=frozenset(row["unverified_traits"]),
         addresses=addresses,
         consents=tuple(tuple(fields) for fields in rows("consents")),
         confirmed_addresses=tuple(row["confirmed_addresses"]),
@@ -272,7 +284,7 @@ def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
         "at": query.at,
         "since": query.at - max(DEFAULT_LOOKBACK, query.lookback),
         "cart_id": query.cart_id,
-        "names": catalog_keys(query.promoted_items),
+        "names": catalog_keys((*query.promoted_items, *query.shown_items)),
     }
 
 
@@ -311,6 +323,7 @@ def _format_snapshot_sql(
         profile=profile,
         place=place,
         counted=counted,
+        spoken=f"'{{{','.join(SPOKEN_TRAITS)}}}'::text[]",
         shelf=CATALOG_SQL.format("ask.names"),
         engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",
         claims=_CLAIM_RATE_SUBQUERY.format(counted=counted) if needs_claim_rate else "NULL",

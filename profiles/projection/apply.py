@@ -3,19 +3,17 @@
 from profiles.commerce import orders
 from profiles.consent import declarations
 from profiles.events import (
-    BackInStock,
     CartViewed,
     CheckoutStarted,
     Event,
     OrderCompleted,
-    OutOfStock,
     PriceDropped,
     ProductAdded,
     ProductEvent,
     ProductRemoved,
 )
 from profiles.projection.computed import with_event_seen
-from profiles.runs.routing import ApplyResult
+from profiles.runs.routing import FEED_EVENTS, ApplyResult
 from profiles.state import traits as golden
 from profiles.state.bounds import MAX_CART_LINES, MAX_OPEN_CARTS, MAX_TRAITS
 from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
@@ -24,9 +22,6 @@ from profiles.state.profile_state import CartState, ProfileState
 from profiles.state.unit_of_work import Row, UnitOfWork
 
 CART_EVENT_CLASSES = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
-
-CART_PRODUCT_EVENTS = (PriceDropped, BackInStock, OutOfStock)
-"""About a product in a cart; no action of the cart's owner."""
 
 ORDER_SENSITIVE_EVENT_TYPES = frozenset(
     each.event_name for each in (*CART_EVENT_CLASSES, PriceDropped, OrderCompleted)
@@ -78,7 +73,7 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
                 _apply_checkout(person, stored, changes)
             cart_id = _apply_cart_event(person, stored, stored.event, changes)
             return ApplyResult(cart_id, (cart_id,) if cart_id else ())
-        case _ if isinstance(stored.event, CART_PRODUCT_EVENTS):
+        case _ if isinstance(stored.event, FEED_EVENTS):
             return ApplyResult(_apply_product_event(person, stored, stored.event, changes), ())
         case _ if stored.message_ref is not None:
             _apply_engagement(person, stored, stored.message_ref, changes)
@@ -184,7 +179,7 @@ def _apply_product_event(
     """Return the event's own cart id, which need not exist any more. Writes a lower price into the lines."""
     own = own_cart_id(stored.incoming)
     cart = person.carts.get(own) if own else None
-    if cart is not None and isinstance(event, PriceDropped):
+    if cart is not None and isinstance(event, PriceDropped) and stored.incoming.verified:
         lines = with_new_price(cart.lines, event.item)
         if lines != cart.lines:
             # No action of the owner: updated_at stays.

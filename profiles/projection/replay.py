@@ -88,6 +88,6 @@ def _to_stored_event(row: Any) -> StoredEvent:
     incoming, _ = bound_event(incoming_from_row(row))
     properties = incoming.properties
     bought = None if row["bought"] is None else restore_order_lines(properties, orjson.loads(row["bought"]))
-    event = parse_event(row["type"], properties)[0]
+    event = parse_event(row["type"], properties, verified=incoming.verified)[0]
     stored = StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"])
     return replace(stored, order_lines=bought, is_superseded=row["is_superseded"])

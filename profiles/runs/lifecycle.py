@@ -56,8 +56,8 @@ WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = '{OutboxKind.SIGNAL}'
   RETURNING event_id, seq, kind)
-SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
-  e.problems::text AS problems, m.kind
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.cart_id,
+  e.properties::text AS properties, e.problems::text AS problems, m.kind
 FROM marked m JOIN event e USING (event_id)
 WHERE NOT (m.event_id = ANY($2)) AND e.superseded_by IS NULL ORDER BY m.seq
 """  # noqa: S608 - constant names
@@ -148,7 +148,7 @@ async def _reroute(
     changes = UnitOfWork()
     for row in rows:
         incoming, _ = bound_event(incoming_from_row(row))
-        event, _ = parse_event(incoming.type, incoming.properties)
+        event, _ = parse_event(incoming.type, incoming.properties, verified=incoming.verified)
         if event is None:
             continue
         stored = StoredEvent(incoming, row["event_id"], max(at, calendar.now), event)
@@ -175,7 +175,7 @@ async def signal_run_manually(
     Signals with the same ``idempotency_key`` reach the run once, because a run sees each event id once.
     Raises ValueError where no such event is declared or the properties do not fit it.
     """
-    event, fault = parse_event(event_name, properties)
+    event, fault = parse_event(event_name, properties, verified=True)
     if event is None or fault:
         raise ValueError(fault or f"no event named {event_name!r} is declared")
     # A digest, because the caller's text would be stored in the run's history.

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from profiles.db.sql import new_id
-from profiles.events import END_RUN, Event, OrderEvent
+from profiles.events import END_RUN, BackInStock, Event, OrderEvent, OutOfStock, PriceDropped
 from profiles.redaction import contains_email_or_phone, redact_value
 from profiles.runs.payload_bounds import bounded_cart, bounded_fields
 from profiles.state.clock import StackClock
@@ -32,6 +32,13 @@ MAX_WORKFLOW_ID_BYTES = 255
 
 MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
+
+FEED_EVENTS = (PriceDropped, BackInStock, OutOfStock)
+"""Statements of the shop about a product, which go to everybody with that product in the cart."""
+
+_UNVERIFIED_FEED_EVENT = (
+    "only a sender with a server key may state this of a product; send Product Updated with one"
+)
 
 _ENVELOPE_FIELDS = {"id", "time", "at", "channel", "cart", "cart_id"}
 
@@ -105,10 +112,14 @@ class ApplyResult:
 def match_routes(event: Event, routes: Sequence[Route], *, filtered: bool = True) -> RouteMatches:
     """Return the journeys that one event concerns. A journey that raises is skipped and recorded.
 
+    An unverified event of ``FEED_EVENTS`` concerns none.
+
     ``filtered``: False admits every event, without asking the journey's filter.
     """
     matches: list[RouteMatch] = []
     problems: list[dict[str, str]] = []
+    if isinstance(event, FEED_EVENTS) and not event.content_verified:
+        return RouteMatches((), ({"journey": "", "detail": _UNVERIFIED_FEED_EVENT},))
     for route in routes:
         if event.event_name not in route.listen_names:
             continue

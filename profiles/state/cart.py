@@ -1,11 +1,20 @@
 """Lines of a cart after an event, comparison of items, parsing of lines, and generated cart ids. Pure."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from profiles.events import CartViewed, CheckoutStarted, Event, Item, ProductAdded, ProductRemoved
+from profiles.events import (
+    CartViewed,
+    CheckoutStarted,
+    Event,
+    Item,
+    ProductAdded,
+    ProductRemoved,
+    channel_content,
+)
 from profiles.state.bounds import MAX_QUANTITY, bound_line
 
 CartLines = tuple[Item, ...]
@@ -24,7 +33,7 @@ def apply_cart_event(lines: CartLines, event: Event) -> CartLines:
             whole = "quantity" not in event.model_fields_set
             return _remove_item(lines, event.item, whole=whole)
         case CheckoutStarted() | CartViewed() if event.products:
-            return tuple(item for item in event.products if item.key)
+            return tuple(_listed_line(lines, item) for item in event.products if item.key)
         case _:
             return lines
 
@@ -42,11 +51,19 @@ def is_same_line(one: Item, other: Item) -> bool:
 
 
 def with_new_price(lines: CartLines, product: Item) -> CartLines:
-    """Return the lines with a product's new price, if it has one."""
+    """Return the lines with a product's new price, if it has one.
+
+    A price that no verified event stated leaves a verified line unchanged.
+    """
     if product.price is None:
         return lines
     new = {"price": product.price}
-    return tuple(line.model_copy(update=new) if is_same_line(line, product) else line for line in lines)
+    return tuple(
+        line.model_copy(update=new)
+        if is_same_line(line, product) and (product.content_verified or not line.content_verified)
+        else line
+        for line in lines
+    )
 
 
 def _add_item(lines: CartLines, item: Item) -> CartLines:
@@ -54,10 +71,33 @@ def _add_item(lines: CartLines, item: Item) -> CartLines:
         return lines
     for position, line in enumerate(lines):
         if is_same_line(line, item):
-            newer = {k: v for k, v in item.model_dump().items() if v is not None}
-            newer["quantity"] = min(line.quantity + item.quantity, MAX_QUANTITY)
-            return (*lines[:position], line.model_copy(update=newer), *lines[position + 1 :])
+            total = min(line.quantity + item.quantity, MAX_QUANTITY)
+            newer = _newer_line(line, item).model_copy(update={"quantity": total})
+            return (*lines[:position], newer, *lines[position + 1 :])
     return (*lines, item)
+
+
+def _listed_line(lines: CartLines, item: Item) -> Item:
+    """Return a line of a list that replaces the cart's lines."""
+    if item.content_verified:
+        return item
+    verified = (line for line in lines if line.content_verified and is_same_line(line, item))
+    line = next(verified, None)
+    return item if line is None else _newer_line(line, item)
+
+
+def _newer_line(line: Item, item: Item) -> Item:
+    """Return a line as a newer event states it, with the event's quantity.
+
+    Between events that are both verified, or both not, the newer value of each field counts. What no verified
+    event stated never replaces, and never completes, what one did.
+    """
+    if item.content_verified and not line.content_verified:
+        return item.model_copy(update={"sku": item.sku or line.sku})
+    if line.content_verified and not item.content_verified:
+        return line.model_copy(update={"sku": line.sku or item.sku, "quantity": item.quantity})
+    newer = {name: value for name, value in item.model_dump().items() if value is not None}
+    return line.model_copy(update=newer)
 
 
 def _remove_item(lines: CartLines, item: Item, *, whole: bool) -> CartLines:
@@ -72,22 +112,27 @@ def _remove_item(lines: CartLines, item: Item, *, whole: bool) -> CartLines:
     return tuple(after)
 
 
-def parse_lines(rows: Iterable[object]) -> CartLines:
-    """Parse stored or received rows into lines. A row that names no product is left out."""
-    return tuple(item for row in rows if (item := _parse_item(row)) is not None and item.key)
+def parse_lines(rows: Iterable[object], *, verified: bool | None = None) -> CartLines:
+    """Parse rows into lines. A row that names no product is left out.
+
+    ``verified``: whether a channel's rows come from a verified event; None: stored rows, which carry it.
+    """
+    context = None if verified is None else channel_content(verified=verified)
+    return tuple(item for row in rows if (item := _parse_item(row, context)) is not None and item.key)
 
 
-def _parse_item(row: object) -> Item | None:
+def _parse_item(row: object, context: Mapping[str, Any] | None) -> Item | None:
     if isinstance(row, dict):
         row = bound_line(row)
     try:
-        return Item.model_validate(row)
+        return Item.model_validate(row, context=context)
     except ValidationError as error:
         if not isinstance(row, Mapping):
             return None
         # A malformed price must not hide a purchase, so only invalid fields are dropped.
         invalid = {fault["loc"][0] for fault in error.errors(include_url=False)}
-        return Item.model_validate({name: value for name, value in row.items() if name not in invalid})
+        valid = {name: value for name, value in row.items() if name not in invalid}
+        return Item.model_validate(valid, context=context)
 
 
 def generated_cart_id(event_id: UUID) -> str:

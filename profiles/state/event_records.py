@@ -13,7 +13,7 @@ import orjson
 from pydantic import ValidationError
 
 from profiles.db.sql import from_row
-from profiles.events import Event, Item
+from profiles.events import Event, Item, channel_content
 
 EventSortKey = tuple[datetime, str, str, str]
 
@@ -142,8 +142,12 @@ def id_text(properties: Mapping[str, Any], name: str) -> str | None:
     return str(value).strip() or None if is_id else None
 
 
-def parse_event(name: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:
+def parse_event(
+    name: str, properties: Mapping[str, Any], *, verified: bool
+) -> tuple[Event | None, str | None]:
     """Parse an event as its declared class. Returns the event, and the faults of its properties.
+
+    ``verified``: whether its sender's word counts; each model of the event carries it.
 
     Invalid values are left out and listed: a purchase with a malformed price is still a purchase. Returns
     (None, None) if no class declares the name, and (None, fault) if the rest is invalid too. Never raises,
@@ -153,12 +157,15 @@ def parse_event(name: str, properties: Mapping[str, Any]) -> tuple[Event | None,
     if event_class is None:
         return None, None
     fields = {**properties, **_ENVELOPE_FIELDS}
+    context = channel_content(verified=verified)
     try:
         try:
-            return event_class.model_validate(fields), None
+            return event_class.model_validate(fields, context=context), None
         except ValidationError as error:
             faults = [(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)]
-        event = event_class.model_validate(_without_paths(fields, [loc for loc, _ in faults]))
+        event = event_class.model_validate(
+            _without_paths(fields, [loc for loc, _ in faults]), context=context
+        )
     except Exception as error:
         return None, f"properties do not fit {name}: {error}"[:_MAX_DETAIL_LENGTH]
     listed = "; ".join(f"{'.'.join(map(str, loc))}: {why}" for loc, why in faults)

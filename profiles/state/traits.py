@@ -60,6 +60,11 @@ def field_origin(*, time: datetime, source: str, event_id: str, verified: bool) 
     return FieldOrigin(time=instant, source=source, event_id=event_id, rank=rank)
 
 
+def is_verified(origin: FieldOrigin | None) -> bool:
+    """Return whether a verified event stated a value; False where its origin is not known."""
+    return origin is not None and origin["rank"] == VERIFIED_RANK
+
+
 def merge_traits(
     traits: TraitValues,
     origins: TraitOrigins,

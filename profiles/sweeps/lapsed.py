@@ -19,6 +19,7 @@ LAPSE_SOURCE = "waypost/sweep"
 
 CUSTOMER_LAPSED = "Customer Lapsed"
 
+# The event counts as verified, so it takes no words from an order that is not.
 # The index profile_not_lapsed holds the profiles not yet marked for this absence, by their last order, so
 # profiles with a recent order are not read. The CASE is lapse_threshold in SQL: a batch holds lapsed
 # profiles only.
@@ -34,9 +35,11 @@ WITH p AS (SELECT profile_id, last_order_at, orders, median_gap_days FROM profil
   ORDER BY last_order_at, profile_id LIMIT $5)
 SELECT p.profile_id, p.last_order_at, p.orders, p.median_gap_days, now() AS now, i.type, i.value,
   (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-      'product_id', CASE WHEN u.item IS DISTINCT FROM u.sku THEN u.item END, 'sku', u.sku, 'name', u.name,
-      'price', u.price, 'quantity', u.quantity)) ORDER BY u.line)
-    FROM purchase u WHERE u.profile_id = p.profile_id AND u.event_id =
+      'product_id', CASE WHEN u.item IS DISTINCT FROM u.sku THEN u.item END, 'sku', u.sku,
+      'name', CASE WHEN o.verified THEN u.name END, 'price', CASE WHEN o.verified THEN u.price END,
+      'quantity', u.quantity)) ORDER BY u.line)
+    FROM purchase u LEFT JOIN event o ON o.event_id = u.event_id
+    WHERE u.profile_id = p.profile_id AND u.event_id =
       (SELECT l.event_id FROM purchase l WHERE l.profile_id = p.profile_id
         ORDER BY l.time DESC, l.event_id DESC LIMIT 1))::text AS products
 FROM p {JOIN_STRONGEST_IDENTIFIER}

@@ -20,7 +20,7 @@ PRODUCT_ALERT_SOURCE = "waypost/products"
 
 _SELECT_CHANGES = """
 SELECT c.seq, c.item, c.sku, c.was_price, c.price, c.was_in_stock, c.in_stock, c.at, p.name, p.currency,
-  p.url, p.image_url, p.price AS price_now, p.in_stock AS in_stock_now
+  p.url, p.image_url, p.price AS price_now, p.in_stock AS in_stock_now, p.verified
 FROM product_change c JOIN product p ON p.item = c.item AND p.sku = c.sku
 WHERE c.swept_at IS NULL ORDER BY c.seq LIMIT $1
 """
@@ -72,8 +72,14 @@ async def sweep_products(
 
 
 def alerts_for(change: Any, rules: ProductAlertRules) -> tuple[type[Event], ...]:
-    """Return the event types that a change makes, as far as its values are still current."""
+    """Return the event types that a change makes, as far as its values are still current.
+
+    A product that no verified event has described makes none: a page's key is public, and its word must not
+    write to every customer with that product in the cart.
+    """
     event_types: list[type[Event]] = []
+    if not change["verified"]:
+        return ()
     if change["in_stock"] is not None and change["in_stock"] == change["in_stock_now"]:
         event_types.append(BackInStock if change["in_stock"] else OutOfStock)
     was, price = change["was_price"], change["price"]
@@ -122,14 +128,16 @@ def _matching_line(change: Any, cart: Any) -> Item | None:
 
 def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
     name = kind.event_name
+    # The event counts as verified, so it takes nothing from a line that no verified event stated.
+    known = line if line.content_verified else Item()
     properties = {
         "cart_id": cart["cart_id"],
         "product_id": line.product_id,
         "sku": line.sku,
-        "name": line.name or change["name"],
+        "name": known.name or change["name"],
         "price": change["price_now"],
-        "url": change["url"] or line.url,
-        "image_url": change["image_url"] or line.image_url,
+        "url": change["url"] or known.url,
+        "image_url": change["image_url"] or known.image_url,
     }
     if kind is PriceDropped:
         properties |= {"was": change["was_price"], "currency": change["currency"]}

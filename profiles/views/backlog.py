@@ -38,6 +38,21 @@ WHERE m.items && (array_remove(ARRAY[s.item, s.sku], NULL) || s.parts)
 """
 """Marketing messages claimed before and accepted after a purchase of a promoted item, in the last day."""
 
+# At most 1,000 carts, so the cost does not grow with the shop.
+UNDESCRIBED_CARTS_SQL = """
+SELECT count(*) FROM (SELECT lines FROM cart WHERE closed_at IS NULL AND lines <> '[]'::jsonb LIMIT 1000) c
+WHERE EXISTS (SELECT 1 FROM jsonb_array_elements(c.lines) line
+  WHERE line -> 'content_verified' IS DISTINCT FROM 'true'::jsonb
+    AND NOT EXISTS (SELECT 1 FROM product p WHERE p.verified AND p.name IS NOT NULL AND (
+      p.item = COALESCE(line ->> 'product_id', line ->> 'sku') OR p.sku = line ->> 'sku')))
+"""
+"""Of 1,000 open carts, those with an item of which a message has no name."""
+
+UNDESCRIBED_CARTS_ADVICE = (
+    "messages call them 'Your item': send the product feed (Product Updated) with a server key, or send "
+    "the cart's events from your server or with identity tokens"
+)
+
 MAX_REMOVAL_AGE = timedelta(minutes=5)
 """Age from which an unconfirmed removal from an ad audience raises an alarm."""
 
@@ -89,6 +104,8 @@ class Backlog:
     """The last error of the oldest undelivered outbox row, if it had one."""
     in_flight_at_purchase: int = 0
     """Messages of the last day that a provider accepted after a purchase of a promoted item."""
+    undescribed_carts: int = 0
+    """As ``UNDESCRIBED_CARTS_SQL``; 0 if not requested."""
 
     @property
     def has_overdue_deliveries(self) -> bool:
@@ -139,7 +156,8 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - d.recorded_at
   a.count AS removals_unconfirmed,
   COALESCE(EXTRACT(epoch FROM now() - a.oldest), 0)::float8 AS removals_oldest_s,
   CASE WHEN $1 THEN ({CLAIM_TO_ACCEPT_SQL}) END::text AS claim_to_accept,
-  CASE WHEN $1 THEN ({IN_FLIGHT_AT_PURCHASE_SQL}) ELSE 0 END AS in_flight_at_purchase
+  CASE WHEN $1 THEN ({IN_FLIGHT_AT_PURCHASE_SQL}) ELSE 0 END AS in_flight_at_purchase,
+  CASE WHEN $1 THEN ({UNDESCRIBED_CARTS_SQL}) ELSE 0 END AS undescribed_carts
 FROM (SELECT count(*) FROM outbox WHERE delivered_at IS NULL) o
 LEFT JOIN LATERAL (SELECT recorded_at, error FROM outbox q WHERE q.delivered_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM run r WHERE r.run_id = q.lane AND r.state = 'stuck')
@@ -166,7 +184,7 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 
 
 async def load_backlog(connection: Any, *, include_in_flight: bool = False) -> Backlog:
-    """Return the current figures; ``include_in_flight``: also the two most expensive ones."""
+    """Return the current figures; ``include_in_flight``: also the three most expensive ones."""
     row = await connection.fetchrow(_SELECT_BACKLOG, include_in_flight)
     return from_row(Backlog, row, claim_to_accept=orjson.loads(row["claim_to_accept"] or "{}"))
 
@@ -185,3 +203,8 @@ async def list_live_journeys(connection: Any) -> dict[str, int]:
     """Return journey → number of its live runs."""
     query = "SELECT journey, count(*) AS count FROM run WHERE state <> 'ended' GROUP BY journey"
     return {row["journey"]: row["count"] for row in await connection.fetch(query)}
+
+
+async def count_undescribed_carts(connection: Any) -> int:
+    """Return how many of 1,000 open carts have an item of which a message has no name."""
+    return int(await connection.fetchval(UNDESCRIBED_CARTS_SQL))

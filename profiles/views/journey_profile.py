@@ -10,6 +10,7 @@ import orjson
 
 from profiles.db.sql import fetch_as, from_row
 from profiles.redaction import redact_addresses
+from profiles.state.traits import FieldOrigin, is_verified
 from profiles.views.profile import text_trait
 
 PERSONAL_TRAITS = frozenset(
@@ -32,6 +33,7 @@ class PurchaseFact:
     item: str
     sku: str | None
     name: str | None
+    """None also where the order is unverified: a story may pass a name on to a message."""
     price: float | None
     quantity: int
     returned: int
@@ -75,11 +77,14 @@ class ProfileFacts:
     """(channel or "all", topic, granted): the effective consent of each."""
     engaged_at: dict[str, datetime] = field(default_factory=dict)
     """Channel → when a message on it was last opened, clicked or answered."""
+    unverified_traits: tuple[str, ...] = ()
+    """The names of those in ``traits`` that no verified event stated."""
 
 
 _SELECT_PROFILE_FACTS = """
-SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.context_locale, p.created_at, p.orders,
-  p.spent, p.first_order_at, p.last_order_at, p.median_gap_days, s.reachable_email, s.reachable_sms,
+SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
+  p.context_locale, p.created_at, p.orders, p.spent, p.first_order_at, p.last_order_at,
+  p.median_gap_days, s.reachable_email, s.reachable_sms,
   (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone' AND status <> 'quarantined'
     ORDER BY since DESC, value LIMIT 1) AS phone_for_zone,
   (SELECT count(*) FROM cart c WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL
@@ -95,8 +100,10 @@ WHERE r.run_id = $1
 """
 
 _SELECT_PURCHASES = """
-SELECT item, sku, name, price, quantity, returned, time AS at, channel, order_id FROM purchase
-WHERE profile_id = $1 AND time > $2 ORDER BY time DESC, event_id DESC, line LIMIT $3
+SELECT u.item, u.sku, CASE WHEN e.verified THEN u.name END AS name, u.price, u.quantity, u.returned,
+  u.time AS at, u.channel, u.order_id
+FROM purchase u LEFT JOIN event e ON e.event_id = u.event_id
+WHERE u.profile_id = $1 AND u.time > $2 ORDER BY u.time DESC, u.event_id DESC, u.line LIMIT $3
 """
 
 
@@ -121,11 +128,15 @@ async def load_profile_facts(
         connection, PurchaseFact, _SELECT_PURCHASES, row["profile_id"], since, MAX_PURCHASES
     )
     known: dict[str, Any] = orjson.loads(row["traits"])
+    origins: dict[str, FieldOrigin] = orjson.loads(row["origins"])
     reachable = (("email", row["reachable_email"]), ("sms", row["reachable_sms"]))
     return from_row(
         ProfileFacts,
         row,
         traits=redact_addresses({name: known[name] for name in traits if name in known}),
+        unverified_traits=tuple(
+            name for name in traits if name in known and not is_verified(origins.get(name))
+        ),
         timezone=text_trait(known, "timezone"),
         language=text_trait(known, "locale") or text_trait(known, "language") or row["context_locale"],
         purchases=tuple(purchases),

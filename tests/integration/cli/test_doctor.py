@@ -98,3 +98,26 @@ async def test_the_doctor_warns_of_live_runs_of_a_journey_that_was_removed(
 
     assert finding.ok
     assert "not registered: summer-sale (1)" in finding.format_line()
+
+
+async def test_the_doctor_warns_of_items_that_messages_cannot_name(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    facts = IngestHarness(database)
+
+    async def line() -> str:
+        [found] = [finding for finding in await examine_installation() if finding.part == "items"]
+        assert found.ok
+        return found.format_line()
+
+    stated = {"product_id": "lamp", "name": "Aria lamp", "cart_id": "c"}
+    added = facts.event("Product Added", stated, email="ada@example.com")
+    await facts.ingest([replace(added, verified=False)])
+    unnamed = await line()
+    await facts.happens("Product Updated", {"product_id": "lamp", "name": "Aria lamp"})
+
+    assert unnamed.startswith("warn  items       1 open carts have items")
+    assert "server key" in unnamed
+    assert (await line()).startswith("ok    items")

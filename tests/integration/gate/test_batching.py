@@ -173,3 +173,37 @@ async def test_who_is_cancelled_in_the_queue_is_not_heard(gate_env: GateHarness)
     assert isinstance(answers[0], asyncio.CancelledError)
     assert [type(answer) for answer in answers[1:]] == [SendClaim] * (PEOPLE - 1)
     assert len(await gate_env.decisions()) == PEOPLE
+
+
+@pytest.mark.parametrize("alone", [pytest.param(True, id="alone"), pytest.param(False, id="in a batch")])
+async def test_the_claim_of_a_caller_who_is_cancelled_while_it_is_decided_is_released(
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch, *, alone: bool
+) -> None:
+    gate, runs = CountingGate(gate_env), await runs_of(gate_env, 2)
+    committed, may_return = asyncio.Event(), asyncio.Event()
+    name = "decide" if alone else "decide_batch"
+    decided = getattr(gate, name)
+
+    async def slow(asked: Any) -> Any:
+        outcome = await decided(asked)
+        committed.set()
+        await may_return.wait()
+        return outcome
+
+    batcher = GateBatcher(gate) if alone else (await opened(gate_env, gate))[0]
+    monkeypatch.setattr(gate, name, slow)
+    requests = [case(gate_env.ask(run, "mail", "lamp")) for run in (runs[:1] if alone else runs)]
+    tasks = [asyncio.create_task(batcher.decide(request)) for request in requests]
+    await committed.wait()
+    tasks[0].cancel()
+    may_return.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert isinstance(answers[0], asyncio.CancelledError)
+    released = await gate_env.message(runs[0], "mail")
+    assert (released["status"], released["reason"], released["claimed_at"]) == ("released", "error", None)
+    again = await gate_env.claims(gate_env.ask(runs[0], "mail", "lamp"))
+    assert isinstance(again, SendClaim)
+    if not alone:
+        assert isinstance(answers[1], SendClaim)
+        assert (await gate_env.message(runs[1], "mail"))["status"] == "claimed"

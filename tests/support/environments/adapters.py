@@ -43,7 +43,7 @@ def sendgrid_adapter(url: str, **options: Any) -> SendGridAdapter:
 
 def twilio_adapter(url: str, **options: Any) -> TwilioAdapter:
     """An adapter that sends texts to ``url``, from a number unless ``options`` say otherwise."""
-    given = {"sender": "+15005550006", "public_url": "https://shop.example.com", "timeout_s": TIMEOUT_S}
+    given = {"sender": "+15005550006", "timeout_s": TIMEOUT_S}
     return TwilioAdapter("AC" + "0" * 32, "test-token", base_url=url, **{**given, **options})
 
 

@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.audiences import AudienceActivities
 from activities.channels.circuit_breaker import CircuitBreakers
 from activities.channels.registry import ChannelRegistry
-from activities.contracts import SendMessage, SendResult
+from activities.contracts import JoinAudience, SendMessage, SendResult
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import GateOutcome, GateRequest, NotAllowed, SendClaim, SendGate
 from activities.message_renderer import MessageRenderer
@@ -170,6 +170,13 @@ class GateHarness(Waypost):
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, started_time=at)
         result: SendResult = await environment.run((sender or self.sender()).send_message, request)
+        return result
+
+    async def joins(self, request: JoinAudience, *, at: datetime = DEFAULT_START) -> SendResult:
+        """One attempt of the audience activity, as Temporal would make it at ``at``."""
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, started_time=at)
+        result: SendResult = await environment.run(self.audience_gate.join_audience, request)
         return result
 
     async def message(self, run_id: UUID, step: str) -> Row:

@@ -82,7 +82,7 @@ class Installation:
         }
 
     async def post(self, *events: Row) -> httpx2.Response:
-        """Send events as a backend does, whatever comes back."""
+        """Send events as the shop's own server does, whatever comes back."""
         body = {"events": list(events)}
         return await self._http.post("/v1/events", json=body, auth=(SERVER_KEY, ""))
 

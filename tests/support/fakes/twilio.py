@@ -2,7 +2,7 @@
 
 import json
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from uuid_utils.compat import uuid7
 
@@ -25,7 +25,6 @@ class FakeTwilio(FakeProvider):
         form = fields(request)
         if not form.get("From") and not form.get("MessagingServiceSid"):
             raise ValueError("A 'From' or 'MessagingServiceSid' parameter is required.")
-        callback = form.get("StatusCallback", "")
         validity = form.get("ValidityPeriod")
         return [
             Delivery(
@@ -33,9 +32,9 @@ class FakeTwilio(FakeProvider):
                 to=form["To"],
                 subject="",
                 text=form["Body"],
-                message_id=parse_qs(urlsplit(callback).query).get("message_id", [""])[0],
+                message_id="",  # Twilio is given none
                 provider_id=provider_id,
-                callback=callback,
+                callback=form.get("StatusCallback", ""),
                 validity_s=int(validity) if validity else None,
             )
         ]

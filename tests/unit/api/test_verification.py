@@ -231,3 +231,13 @@ def test_what_was_sent_is_left_as_it_is() -> None:
     heard(raw)
 
     assert raw == call(ME)
+
+
+@pytest.mark.parametrize("name", ["Product Updated", "Price Dropped", "Back In Stock", "Out Of Stock"])
+@pytest.mark.parametrize(("role", "verified"), [(Role.WRITE, False), (Role.SERVER, True)])
+def test_a_customers_token_gives_no_say_about_the_shops_products(
+    name: str, role: Role, *, verified: bool
+) -> None:
+    raw = {**NATIVE, "type": name, "context": {"waypost_token": ME}, "properties": {"product_id": "lamp"}}
+
+    assert heard(raw, role, read=by_native).verified is verified

@@ -135,11 +135,3 @@ def test_mail_blamed_on_its_sender_says_nothing_of_the_recipient() -> None:
         sendgrid.classify_response(ProviderResponse(400, {}, body), NOW)
 
     assert refusal.value.address_problem is None
-
-
-def test_a_loopback_callback_is_not_asked_of_a_provider_elsewhere() -> None:
-    assert not twilio.is_callback_reachable("http://127.0.0.1:8000", "https://api.twilio.com")
-    assert not twilio.is_callback_reachable("http://localhost:8000", "https://api.twilio.com")
-    assert not twilio.is_callback_reachable("http://[::1]:8000", "https://api.twilio.com")
-    assert twilio.is_callback_reachable("https://shop.example.com", "https://api.twilio.com")
-    assert twilio.is_callback_reachable("http://127.0.0.1:8000", "http://localhost:9000")

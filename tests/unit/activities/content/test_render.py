@@ -130,7 +130,8 @@ def test_a_relative_product_link_leads_to_the_shop() -> None:
     [
         pytest.param("https://lumen.example/p", True, id="the shop's own host"),
         pytest.param("https://WWW.Lumen.example/p", True, id="its www"),
-        pytest.param("http://de.lumen.example/p", True, id="a subdomain"),
+        pytest.param("https://de.lumen.example/p", True, id="a subdomain"),
+        pytest.param("http://de.lumen.example/p", False, id="without TLS"),
         pytest.param("https://lumen-outlet.example/p", True, id="a host the shop names"),
         pytest.param("https://evil.example/lumen.example", False, id="somebody else"),
         pytest.param("https://evillumen.example/p", False, id="a name that only ends alike"),

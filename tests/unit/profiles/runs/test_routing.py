@@ -34,7 +34,7 @@ IN_CART = LAMP | {"cart_id": "c"}
 def taken(name: str, properties: dict[str, Any] | None = None) -> StoredEvent:
     said = properties or {}
     incoming = IncomingEvent("test", new_id().hex, name, "web", NOW, (("user_id", "42"),), said)
-    return StoredEvent(incoming, new_id(), NOW, parse_event(name, said)[0])
+    return StoredEvent(incoming, new_id(), NOW, parse_event(name, said, verified=True)[0])
 
 
 def route(
@@ -133,7 +133,7 @@ def test_values_that_do_not_fit_are_left_out_one_by_one() -> None:
         "total": "dear",
         "products": [LAMP | {"price": "x"}, "lamp", LAMP | {"quantity": []}],
     }
-    event, fault = parse_event("Order Completed", said)
+    event, fault = parse_event("Order Completed", said, verified=True)
 
     assert isinstance(event, OrderCompleted)
     assert [(item.sku, item.price, item.quantity) for item in event.products] == [
@@ -155,11 +155,11 @@ def test_an_event_that_cannot_be_read_at_all_says_so_and_never_raises() -> None:
         def model_post_init(self, _: Any) -> None:
             raise KeyError("of the author")
 
-    assert parse_event("Test Of A Picky Author", {})[0] is None
-    event, fault = parse_event("Test Of A Picky Author", {"must": 1})
+    assert parse_event("Test Of A Picky Author", {}, verified=True)[0] is None
+    event, fault = parse_event("Test Of A Picky Author", {"must": 1}, verified=True)
     assert event is None
     assert "of the author" in str(fault)
-    assert parse_event("Nobody Declared This", {}) == (None, None)
+    assert parse_event("Nobody Declared This", {}, verified=True) == (None, None)
 
 
 def test_an_event_nobody_could_read_is_routed_to_nobody() -> None:
