@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import nullcontext
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from profiles.ingest.event_store import IngestResult
 from profiles.ingest.pipeline import Ingest
 from profiles.ingest.resolution import resolve_identities
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness, order
+from tests.support.generators.hostile_sender import HostileSender
 
 JOURNEYS = (CARTS,)
 
@@ -75,7 +77,10 @@ async def test_invariant_2_a_connection_lost_around_commit_leaves_all_or_nothing
     assert await facts.values("SELECT orders FROM profile") == [1]
 
 
-async def test_invariant_2_the_acked_events_are_exactly_those_in_postgres(facts: IngestHarness) -> None:
+@pytest.mark.parametrize("hostile", [False, True], ids=["among honest senders", "with a hostile sender"])
+async def test_invariant_2_the_acked_events_are_exactly_those_in_postgres(
+    facts: IngestHarness, hostile: bool
+) -> None:
     """Backends are killed at random moments while clients retry until they hear an answer."""
     events = [
         facts.event("Order Completed", order(LAMP, order_id=f"o-{n}"), email=f"u{n % 5}@x.org")
@@ -106,14 +111,21 @@ async def test_invariant_2_the_acked_events_are_exactly_those_in_postgres(facts:
                 break
         return answers
 
-    killing = asyncio.create_task(kill())
-    answers = await asyncio.gather(*(client(events[n::4]) for n in range(4)))
+    stranger = HostileSender(
+        facts.ingest,
+        [{"email": f"u{n}@x.org"} for n in range(5)],
+        ["lamp"],
+        guesses=[(event.source, event.id) for event in events],
+    )
+    async with stranger if hostile else nullcontext():
+        killing = asyncio.create_task(kill())
+        answers = await asyncio.gather(*(client(events[n::4]) for n in range(4)))
     done.set()
     await killing
     await killer.close()
 
     assert {status for batch in answers for status in batch} <= {"accepted", "duplicate"}
-    assert await facts.values("SELECT count(*) FROM event") == [40]
+    assert await facts.values("SELECT count(*) FROM event WHERE verified") == [40]
     assert await facts.values("SELECT count(*) FROM purchase") == [40]
     assert sum(await facts.values("SELECT orders FROM profile")) == 40
 

@@ -1,6 +1,7 @@
 """Invariant 3: marketing is sent at most once per send key, whatever is repeated, lost or killed."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from profiles.messaging import claims
 from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.support.environments.gate import GateHarness, shopper
 from tests.support.fakes.recording_provider import RecordingProvider
+from tests.support.generators.hostile_sender import HostileSender
 from tests.support.proof_size import size
 
 LATER = DEFAULT_START + timedelta(minutes=7)
@@ -232,8 +234,9 @@ async def test_invariant_3_a_withheld_message_may_be_decided_on_again(gate_env: 
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("hostile", [False, True], ids=["among honest senders", "with a hostile sender"])
 async def test_invariant_3_holds_for_many_keys_with_several_attempts_each_and_failing_calls(
-    gate_env: GateHarness,
+    gate_env: GateHarness, hostile: bool
 ) -> None:
     keys, attempts = size(40, 500), 5
     runs = [await gate_env.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(10)]
@@ -250,7 +253,11 @@ async def test_invariant_3_holds_for_many_keys_with_several_attempts_each_and_fa
             except ApplicationError:
                 return None
 
-    await asyncio.gather(*(attempt(key) for _ in range(attempts) for key in range(keys)))
+    stranger = HostileSender(
+        gate_env.ingest, [shopper(n) for n in range(10)], ["lamp"], carts=[f"c-{n}" for n in range(10)]
+    )
+    async with stranger if hostile else nullcontext():
+        await asyncio.gather(*(attempt(key) for _ in range(attempts) for key in range(keys)))
     last = [await attempt(key) for key in range(keys)]
 
     assert [message_id for message_id, times in ledger.times.items() if times > 1] == []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from tests.support.deadlines import scaled
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.faults.unlocked_gate import Pause, unlock_gate
+from tests.support.generators.hostile_sender import HostileSender
 from tests.support.queries.consent import may_mail, run_of
 
 JOURNEYS = (CARTS,)
@@ -150,11 +152,14 @@ async def race(ordered_database_url: str) -> AsyncIterator[WithdrawalRace]:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("withdraw", DOORS)
+@pytest.mark.parametrize("hostile", [False, True], ids=["among honest senders", "with a hostile sender"])
 async def test_invariant_5_no_gate_allows_after_a_withdrawal_has_committed(
-    race: WithdrawalRace, withdraw: Callable[[WithdrawalRace], Awaitable[None]]
+    race: WithdrawalRace, withdraw: Callable[[WithdrawalRace], Awaitable[None]], hostile: bool
 ) -> None:
     race.channel = Channel.SMS if withdraw is by_a_reply else Channel.EMAIL
-    await race.run(withdraw)
+    stranger = HostileSender(race.facts.ingest, [{"email": MAIL, "phone": PHONE}], ["lamp"])
+    async with stranger if hostile else nullcontext():
+        await race.run(withdraw)
 
     assert await race.facts.values(ALLOWED_AFTER) == []
     assert len(race.allowed) >= 6

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from tests.support.builders.priority_slot import SLOT, asked, one_waits
 from tests.support.environments.gate import GateHarness, refused, shopper
 from tests.support.environments.gate_batches import CountingGate, heard, runs_of
 from tests.support.faults.unlocked_gate import unlock_gate
+from tests.support.generators.hostile_sender import HostileSender
 from tests.support.proof_size import size
 
 WRITERS = 40
@@ -53,13 +55,16 @@ async def together(
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-async def test_invariant_6_no_cap_is_passed_by_forty_writers(gate_env: GateHarness) -> None:
+@pytest.mark.parametrize("hostile", [False, True], ids=["among honest senders", "with a hostile sender"])
+async def test_invariant_6_no_cap_is_passed_by_forty_writers(gate_env: GateHarness, hostile: bool) -> None:
     for number in range(size(3, 60)):
         run_id = await gate_env.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
         channels = [Channel.EMAIL if n % 2 else Channel.SMS for n in range(WRITERS)]
-        allowed = await together(
-            gate_env, [gate_env.ask(run_id, f"s-{n}", "lamp", channel=c) for n, c in enumerate(channels)]
-        )
+        stranger = HostileSender(gate_env.ingest, [shopper(number)], ["lamp"], carts=[f"c-{number}"])
+        async with stranger if hostile else nullcontext():
+            allowed = await together(
+                gate_env, [gate_env.ask(run_id, f"s-{n}", "lamp", channel=c) for n, c in enumerate(channels)]
+            )
 
         assert allowed == {"email": 2, "sms": 1}
 
