@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from profiles.db.database import Database
 from profiles.ingest import event_store, pipeline
@@ -15,14 +14,11 @@ from profiles.ingest.event_store import IngestResult
 from profiles.ingest.pipeline import Ingest
 from profiles.ingest.resolution import resolve_identities
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness, order
-from tests.support.generators.hostile_sender import HostileSender
+from tests.support.generators.hostile_sender import LOST, HostileSender
 
 JOURNEYS = (CARTS,)
 
 ADA = "ada@example.com"
-
-
-LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, OSError)
 
 
 def statuses(answers: list[IngestResult]) -> list[str]:
