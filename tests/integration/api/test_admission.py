@@ -142,8 +142,7 @@ async def test_a_body_that_brings_its_key_may_have_512_kib(shared_api: OpenApi) 
 
 
 async def test_over_its_budget_a_key_is_refused_unread_and_others_are_not(database_url: str) -> None:
-    async with opened(database_url, **SERVER_KEYS) as api:
-        tight(api.doors)
+    async with opened(database_url, waypost_address_events_per_s=1.0, **SERVER_KEYS) as api:
         batch = [event(event_id=f"e-{n}") for n in range(40)]
         taken = await api.send("/v1/events", batch)
         status, headers = await status_unread(api, "POST", "/v1/events", WRITE)
@@ -171,6 +170,16 @@ async def status_unread_status(api: OpenApi, client: str) -> tuple[str, None]:
     except Unread:
         return "read", None
     return ("read" if status == 500 else str(status)), None
+
+
+async def test_a_key_is_refused_for_all_that_its_senders_send_together(database_url: str) -> None:
+    async with opened(database_url, waypost_key_events_per_s=1.0) as api:
+        await api.send("/v1/events", [event(event_id=f"e-{n}") for n in range(40)])
+        status, _ = await status_unread(api, "POST", "/v1/events", WRITE, "2.2.2.2")
+        metrics = (await api.client.get("/metrics")).text
+
+    assert status == 429
+    assert 'waypost_requests_refused_total{key="shop",reason="key_events"} 1.0' in metrics
 
 
 async def test_the_429_says_what_to_do_to_browsers_too(api: OpenApi) -> None:
