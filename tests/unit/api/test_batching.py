@@ -204,16 +204,17 @@ async def test_a_verified_event_is_next_however_many_unverified_ones_wait(ledger
 
 async def test_unverified_events_leave_a_transaction_free(ledger: RecordingIngest) -> None:
     batcher = Batcher(ledger, alive, max_concurrent_batches=2)
-    tills = await submitted(batcher, ["till-0"])
+    ledger.gate.set()
+    await batcher.submit([event("till-0")])
+    ledger.gate.clear()
     strangers = await submitted_by_strangers(batcher, ["s0"], ["s1"], ["s2"])
-    tills += await submitted(batcher, ["till-1"])
+    tills = await submitted(batcher, ["till-1"])
     under_way = list(ledger.calls)
     ledger.gate.set()
     await asyncio.gather(*strangers, *tills)
 
-    # One of the two transactions is the till's, and the strangers' others wait although one is free then.
-    assert under_way == [["till-0"], ["s0"]]
-    assert ledger.calls[2:] == [["till-1"], ["s1", "s2"]]
+    assert under_way == [["till-0"], ["s0"], ["till-1"]]
+    assert ledger.calls[3:] == [["s1", "s2"]]
 
 
 async def test_where_no_verified_sender_is_unverified_ones_use_everything(ledger: RecordingIngest) -> None:
