@@ -167,7 +167,6 @@ def _comparisons(found: _Figures, count: int) -> list[BenchComparison]:
             unit,
             Measure(values[attack]),
             Measure(values[calm]),
-            more_is_better=False,
             note=note,
             sides=SIDES,
         )
