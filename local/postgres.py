@@ -67,7 +67,6 @@ _SERVER_SETTINGS = {
     # The text of a failed statement, its details and its context may contain personal data; the error itself
     # is logged.
     "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
 }
 
 

@@ -17,6 +17,7 @@ from journeys.registry import load_journeys
 from profiles.db.database import Database
 from profiles.error_description import describe_error
 from profiles.messaging.audiences import Membership, load_memberships, record_confirmation
+from profiles.redaction import redact_text
 from profiles.runs import outbox
 from profiles.runs.outbox import OutboxRow
 from profiles.runs.routing import Route
@@ -80,6 +81,11 @@ def _is_audience_entry(row: OutboxRow) -> bool:
     return (row.kind, row.name) == (OutboxKind.AUDIENCE, "add")
 
 
+def _describe_unavailable(error: BaseException) -> str:
+    """Return why Temporal takes no row now, with the text of Temporal, which holds no payload."""
+    return redact_text(str(error)) if isinstance(error, TemporalUnavailable) else describe_error(error)
+
+
 def _describe_unexpected(row: OutboxRow, error: BaseException) -> str:
     """Return the reason to show to operators. Without the error's text, which may quote a payload."""
     return (
@@ -136,7 +142,7 @@ class Relay:
             except Exception as error:
                 pulse.fail(error)
                 if isinstance(error, (TemporalUnavailable, *TRANSIENT_ERRORS)):
-                    log.warning("cannot deliver yet", error=describe_error(error), again_in_s=pause)
+                    log.warning("cannot deliver yet", error=_describe_unavailable(error), again_in_s=pause)
                 else:
                     log.error("batch failed", error=type(error).__name__, again_in_s=pause, exc_info=error)
                 await asyncio.sleep(pause)
@@ -168,7 +174,7 @@ class Relay:
             for row, error in outcome.unavailable:
                 # While Temporal is away, rows wait for it together. One that alone is not taken waits alone.
                 record = outbox.reschedule if outcome.answered else outbox.record_failure
-                await record(connection, row.seq, describe_error(error))
+                await record(connection, row.seq, _describe_unavailable(error))
             await outbox.mark_delivered(connection, outcome.delivered_seqs, outcome.temporal_run_ids)
         for row in outcome.orphaned_rows:
             await self._close_run_of(row)

@@ -243,7 +243,7 @@ class JourneySource:
 
     def word_calls(self, *names: str) -> Iterator[tuple[FunctionSource, WordCall]]:
         """Every call of these words, by default of all, except words that the author has overridden."""
-        wanted = set(names or WORDS) - self.methods.keys()
+        wanted = [name for name in names or WORDS if name not in self.methods]
         for function in self.functions:
             for node in function.nodes:
                 match node:

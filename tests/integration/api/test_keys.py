@@ -14,9 +14,9 @@ from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, WRITE, Op
 PUBLIC = {
     "/", "/docs", "/docs/oauth2-redirect", "/openapi.json",
     "/healthz", "/readyz", "/metrics",
-    "/unsubscribe/{token}", "/preferences/{token}",
+    "/unsubscribe/{token}", "/preferences/{token}", "/opt-in/{token}",
 }  # fmt: skip
-"""Routes without a key; the last two carry a signed token instead."""
+"""Routes without a key; the last three carry a signed token instead."""
 
 CLAIM = {"type": "user_id", "value": "u-1"}
 

@@ -39,7 +39,8 @@ async def test_a_stop_is_shown_everywhere_until_it_is_resumed(api: OpenApi) -> N
     ("path", "said"),
     [
         ("channel/fax", "no channel 'fax'; known: email, sms, push, ads"),
-        ("journey/winback", "no journey 'winback'; known: cart-abandonment, post-purchase, win-back; did you "
+        ("journey/winback", "no journey 'winback'; known: cart-abandonment, double-opt-in, post-purchase, "
+         "win-back; did you "
          "mean 'win-back'?"),
         ("template/cart_ofer", "did you mean 'cart_offer'?"),
         ("all/sms", "no such thing as 'sms'; known: all"),

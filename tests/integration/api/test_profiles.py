@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from profiles.db.sql import new_id
-from tests.support.environments.api import ADMIN, OpenApi, event
+from tests.support.environments.api import ADMIN, SERVER, OpenApi, event
 
 API_SETTINGS = {"default_region": "DE"}
 
@@ -55,6 +55,7 @@ async def test_a_profile_shows_all_that_events_said_of_a_person(api: OpenApi) ->
                 traits={"city": "Berlin", "consents": {"sms": True}},
             ),
         ],
+        headers=SERVER,
     )
     profile = await api.read("/v1/profiles/email/ada@example.com")
 

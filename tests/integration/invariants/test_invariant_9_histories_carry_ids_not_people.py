@@ -129,4 +129,6 @@ async def test_nobodys_address_reaches_the_outbox(facts: IngestHarness) -> None:
     assert [part for part in ("ada@", "ada%", "example.com") if part in payloads.lower()] == []
     assert "12345678" not in payloads
     assert "chair@2x.png" in payloads
-    assert await facts.values("SELECT workflow_id LIKE '%ada@%' OR workflow_id LIKE '%example%' FROM run") == [False, False]
+    assert await facts.values(
+        "SELECT workflow_id LIKE '%ada@%' OR workflow_id LIKE '%example%' FROM run"
+    ) == [False, False]

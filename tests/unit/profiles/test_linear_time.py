@@ -68,7 +68,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "bound_properties": lambda text: bound_properties({"name": text, "price": text}, [], verified=False),
     "bound_traits": lambda text: bound_traits({"a": text, "b": [text], text: 1}, []),
     "merge_traits": lambda text: merge_traits({}, {}, {text: text}, {}),  # type: ignore[typeddict-item]
-    "parse_event": lambda text: parse_event("Order Completed", {"order_id": text, "total": text}),
+    "parse_event": lambda text: parse_event(
+        "Order Completed", {"order_id": text, "total": text}, verified=False
+    ),
     "bounded_fields": lambda text: bounded_fields({"text": text, "list": [text]}),
     "bounded_cart": lambda text: bounded_cart([Item(product_id="a", name=text, url=text)]),
 }

@@ -27,7 +27,7 @@ BOTH = ("line 1: holdout: expected a percentage", "line 2: quiet_hours.sms.opens
 API: dict[str, Any] = {
     "database_url": "postgresql://waypost@127.0.0.1:1/none",
     "waypost_write_keys": SecretStr("w"),
-    "waypost_admin_keys": SecretStr("a"),
+    "waypost_admin_keys": SecretStr("a" * 32),
     "waypost_secrets": SecretStr("s" * 32),
 }
 
