@@ -88,7 +88,8 @@ async def hang_up(installation: Installation, path: str, *, reset: bool) -> None
 async def by_every_door(installation: Installation) -> None:
     """Name the customer and the keys in every kind of request, well-formed or not."""
     whole = installation.event("Product Viewed", LAMP | {"note": NAME}, traits=TRAITS, **PERSON)
-    segment = {"type": "identify", "userId": NAME, "traits": TRAITS, "writeKey": WRITE, "messageId": EMAIL}
+    segment = {"type": "identify", "userId": PERSON["user_id"], "traits": TRAITS, "writeKey": WRITE}
+    segment["messageId"] = EMAIL
     bodies: list[object] = [
         {"events": [whole, {**whole, "time": NAME}, {**whole, "identifiers": {NAME: EMAIL}}, NAME]},
         {**whole, "id": f"{EMAIL}\0", "properties": {NAME: [STREET, {"price": NAME, "a": "\0" + EMAIL}]}},

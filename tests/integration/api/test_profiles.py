@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from profiles.db.sql import new_id
-from tests.support.environments.api import ADMIN, SERVER, OpenApi, event
+from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, OpenApi, event
 
-API_SETTINGS = {"default_region": "DE"}
+API_SETTINGS = {"default_region": "DE", **SERVER_KEYS}
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
