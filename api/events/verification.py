@@ -82,7 +82,8 @@ def with_verification(
                 "token for each identifier, or leave the others out"
             )
             warnings.append(event_warning("unproved_identifier", _TOKEN_POINTER, detail))
-        return replace(event, verified=verification.is_verified, problems=(*event.problems, *warnings))
+        problems = (*event.problems, *warnings)
+        return replace(event, verified=verification.is_verified, by_customer=True, problems=problems)
 
     return parse
 

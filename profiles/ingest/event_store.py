@@ -14,7 +14,7 @@ from profiles.db.sql import encode_jsonb, fetch_as, new_id
 from profiles.events import Event
 from profiles.runs.routing import Route, RouteMatches, match_routes
 from profiles.state.bounds import MAX_PROBLEMS, bound_event
-from profiles.state.event_records import IncomingEvent, MessageRef, parse_event
+from profiles.state.event_records import IncomingEvent, MessageRef, parse_event, trust_of
 
 
 class IngestStatus(StrEnum):
@@ -54,13 +54,13 @@ log = structlog.get_logger(__name__)
 
 _INSERT_EVENTS = """
 INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
-  identifiers, properties, traits, context, verified, sender, problems)
+  identifiers, properties, traits, context, verified, by_customer, sender, problems)
 SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
   CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, verified,
-  NULLIF(sender, ''), problems
+  by_customer, NULLIF(sender, ''), problems
 FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
   time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, verified boolean,
-  sender text, problems jsonb)
+  by_customer boolean, sender text, problems jsonb)
 ORDER BY source, id
 ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 """
@@ -68,7 +68,7 @@ ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 _SELECT_INSERTED_EVENTS = "SELECT event_id, at, now() AS now FROM event WHERE event_id = ANY($1)"
 
 _SELECT_EXISTING_EVENTS = """
-SELECT e.source, e.id, e.event_id, e.content_hash, e.verified FROM event e
+SELECT e.source, e.id, e.event_id, e.content_hash, e.verified, e.by_customer FROM event e
 JOIN jsonb_to_recordset($1) AS k(source text, id text) ON e.source = k.source AND e.id = k.id
 """
 
@@ -78,15 +78,17 @@ SUPERSEDED_MARK = "/superseded/"
 # Of two transactions, the second waits here and then finds no row.
 _SUPERSEDE_EVENTS = f"""
 WITH replaced AS (
-  SELECT e.event_id, s.superseded_by FROM jsonb_to_recordset($1) AS s(event_id uuid, superseded_by uuid)
-  JOIN event e ON e.event_id = s.event_id WHERE NOT e.verified AND e.superseded_by IS NULL
+  SELECT e.event_id, s.superseded_by
+  FROM jsonb_to_recordset($1) AS s(event_id uuid, superseded_by uuid, trust int)
+  JOIN event e ON e.event_id = s.event_id WHERE e.superseded_by IS NULL
+    AND s.trust > CASE WHEN NOT e.verified THEN 0 WHEN e.by_customer THEN 1 ELSE 2 END
   ORDER BY e.source, e.id FOR UPDATE OF e)
 UPDATE event e SET superseded_by = r.superseded_by, id = e.id || '{SUPERSEDED_MARK}' || e.event_id,
   problems = e.problems || jsonb_build_array(jsonb_build_object('journey', '', 'detail', $2::text))
 FROM replaced r WHERE e.event_id = r.event_id RETURNING e.event_id, e.superseded_by, e.type
 """  # noqa: S608 - constant text
 
-_SUPERSEDED_PROBLEM = "a verified event of the same source and id took its place: it counts in no cart"
+_SUPERSEDED_PROBLEM = "a more trusted event of the same source and id took its place: it counts in no cart"
 
 SUPERSEDING_PROBLEM = "it took the place of an unverified event that had its source and id"
 
@@ -126,11 +128,11 @@ def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered:
 
 
 def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[EventName, ParsedEvent]:
-    """Return the first event of each (source, id); the first verified one, if one is."""
+    """Return the first event of each (source, id), of those with the greatest trust."""
     first: dict[EventName, ParsedEvent] = {}
     for p in prepared:
         name = (p.incoming.source, p.incoming.id)
-        if p.incoming.verified > first.setdefault(name, p).incoming.verified:
+        if p.incoming.trust > first.setdefault(name, p).incoming.trust:
             first[name] = p
     return first
 
@@ -159,9 +161,9 @@ class InsertedEvents:
 async def insert_events(
     connection: Any, first: Mapping[EventName, ParsedEvent], *, local: bool
 ) -> InsertedEvents:
-    """Insert the events that are new. A verified one takes the place of an unverified one that is stored.
+    """Insert the events that are new. A more trusted one takes the place of one that is stored.
 
-    The unverified event is kept, under another id. ``local``: the clock may be moved, so an event with a
+    The other event is kept, under another id. ``local``: the clock may be moved, so an event with a
     later time arrives at that time. In a block of ``one_by_one``, events that cannot be stored are left out.
     Locks held: the rows of the inserted and of the superseded events, each in order of (source, id).
     """
@@ -190,10 +192,14 @@ async def insert_events(
             name: p
             for name, p in missing.items()
             # One that is not found lost its name to a verified event between the two statements.
-            if name not in existing or (p.incoming.verified and not existing[name]["verified"])
+            if name not in existing or p.incoming.trust > _stored_trust(existing[name])
         }
         await _supersede_events(connection, missing, existing, result)
     return result
+
+
+def _stored_trust(row: Any) -> int:
+    return trust_of(verified=row["verified"], by_customer=row["by_customer"])
 
 
 async def _insert_one_by_one(
@@ -213,7 +219,7 @@ async def _supersede_events(
     result: InsertedEvents,
 ) -> None:
     pairs = [
-        {"event_id": existing[name]["event_id"], "superseded_by": p.event_id}
+        {"event_id": existing[name]["event_id"], "superseded_by": p.event_id, "trust": p.incoming.trust}
         for name, p in new_events.items()
         if name in existing
     ]
@@ -242,6 +248,7 @@ def _event_row(p: ParsedEvent) -> dict[str, Any]:
         "traits": incoming.traits,
         "context": incoming.context,
         "verified": incoming.verified,
+        "by_customer": incoming.by_customer,
         "sender": incoming.sender,
         "problems": p.problems[:MAX_PROBLEMS],
     }

@@ -32,6 +32,11 @@ _MAX_DETAIL_LENGTH = 500
 _DIGITS = re.compile(r"\d+")
 
 
+def trust_of(*, verified: bool, by_customer: bool) -> int:
+    """Return the trust in an event; of two with one (source, id), that of the greater trust stands."""
+    return 0 if not verified else 1 if by_customer else 2
+
+
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
     """One event as a channel sent it."""
@@ -52,10 +57,17 @@ class IncomingEvent:
     """Faults of an accepted event, such as an invalid phone number that was left out."""
     verified: bool = True
     """Whether it comes from a trusted source. False for a key that may be public."""
+    by_customer: bool = False
+    """Whether only identity tokens verify it. The shop's own events take the place of such an event."""
     request: str = ""
     """Of which request it is one event; refusals are counted per request. Not stored."""
     sender: str = ""
     """Label of the key that it was sent with; empty for Waypost's own. No sender chooses it."""
+
+    @property
+    def trust(self) -> int:
+        """0 for an unverified event, 1 for one that a customer's tokens verify, 2 for one of the shop."""
+        return trust_of(verified=self.verified, by_customer=self.by_customer)
 
     def content_hash(self) -> bytes:
         """Return a digest of the channel's content. A repeated id with another digest is a conflict."""

@@ -117,6 +117,8 @@ class EventTable(RecordedTable, table=True):
     context: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     """Whether it comes from a trusted source: a server key, an admin key, or identity tokens."""
+    by_customer: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether only a customer's identity tokens verify it. Events of the shop take its place."""
     sender: str | None = None
     """Label of the key that it was sent with; null for Waypost's own, and in rows from before 0.6."""
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))

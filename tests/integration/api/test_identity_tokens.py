@@ -199,3 +199,16 @@ async def test_a_token_outlives_the_rotation_of_its_secret_until_the_secret_is_g
             verified += [event.verified for event in taken]
 
     assert verified == [True, True, False]
+
+
+async def test_a_customers_token_keeps_no_id_from_a_key_of_the_shop(api: OpenApi) -> None:
+    till = {"id": "till-1-000900", "source": "pos/1"}
+    own = {"identifiers": {"user_id": "42"}, "context": {"waypost_token": await issued(api)}}
+    products = [{"product_id": "lamp"}]
+    order = {"identifiers": {"user_id": "7"}, "properties": {"order_id": "o-1", "products": products}}
+    [taken] = await api.results("/v1/events", {**till, "type": "Product Viewed", **own}, headers=WRITE)
+    [answer] = await api.results("/v1/events", {**till, "type": "Order Completed", **order}, headers=SERVER)
+    [late] = await api.results("/v1/events", {**till, "type": "Product Viewed", **own}, headers=WRITE)
+
+    assert [taken["status"], answer["status"], late["status"]] == ["accepted", "accepted", "conflict"]
+    assert len((await api.read("/v1/profiles/user_id/7"))["purchases"]) == 1

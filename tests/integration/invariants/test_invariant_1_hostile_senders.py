@@ -33,12 +33,13 @@ def purchase(gate_env: GateHarness) -> IncomingEvent:
     )
 
 
+@pytest.mark.parametrize("by_customer", [False, True], ids=["unverified", "with a customer's own token"])
 async def test_invariant_1_a_stranger_who_took_the_tills_next_id_hides_no_purchase(
-    gate_env: GateHarness,
+    gate_env: GateHarness, by_customer: bool
 ) -> None:
     run_id = await gate_env.one_cart()
     order = purchase(gate_env)
-    await gate_env.ingest([forged(gate_env)])
+    await gate_env.ingest([replace(forged(gate_env), verified=by_customer, by_customer=by_customer)])
     [answer] = await gate_env.ingest([order])
     [again] = await gate_env.ingest([order])
 
@@ -56,7 +57,9 @@ async def test_invariant_1_fails_where_a_stranger_keeps_the_tills_id(
 
     run_id = await gate_env.one_cart()
     await gate_env.ingest([forged(gate_env)])
-    select = event_store._SELECT_EXISTING_EVENTS.replace("e.verified FROM", "true AS verified FROM")
+    select = event_store._SELECT_EXISTING_EVENTS.replace(
+        "e.verified, e.by_customer FROM", "true AS verified, false AS by_customer FROM"
+    )
     monkeypatch.setattr(event_store, "_SELECT_EXISTING_EVENTS", select)
     [answer] = await gate_env.ingest([purchase(gate_env)])
 

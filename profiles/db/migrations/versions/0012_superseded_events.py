@@ -34,9 +34,13 @@ END $$
 
 def upgrade() -> None:
     op.add_column("event", sa.Column("superseded_by", sa.Uuid(), nullable=True))
+    op.add_column(
+        "event", sa.Column("by_customer", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
     op.execute(_EXECUTE_FOR_EACH)
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION execute_for_each(text, text[])")
+    op.drop_column("event", "by_customer")
     op.drop_column("event", "superseded_by")
