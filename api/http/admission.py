@@ -58,7 +58,7 @@ class Admission:
         try:
             self.budget.settle_body(size)
         except OverBudget as error:
-            raise self._refusal(error) from None
+            raise self.refusal(error) from None
 
     def take_key_from_body(self, body: bytes) -> None:
         """Find the browser client's key in an unparsed body and charge the body to it.
@@ -78,13 +78,14 @@ class Admission:
         try:
             self.budget.reserve(len(body))
         except OverBudget as error:
-            raise self._refusal(error) from None
+            raise self.refusal(error) from None
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
         self.metrics.refused_requests.labels(self.label, reason).inc()
 
-    def _refusal(self, error: OverBudget) -> Problem:
+    def refusal(self, error: OverBudget) -> Problem:
+        """Count a refusal and return its 429."""
         self.refuse(error.reason)
         return error.to_problem()
 
@@ -186,8 +187,7 @@ class AdmissionMiddleware:
             # A body of unknown size may become as large as the limit. What it does not use is given back.
             budget.reserve(limit if size is None else size)
         except OverBudget as error:
-            admission.refuse(error.reason)
-            raise error.to_problem() from None
+            raise admission.refusal(error) from None
         return admission
 
 

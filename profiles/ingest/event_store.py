@@ -146,7 +146,7 @@ class InsertedEvents:
     existing: dict[EventName, Any] = field(default_factory=dict)
     """(source, id) of an event that is not new → the stored event's row."""
     superseded: dict[UUID, UUID] = field(default_factory=dict)
-    """Unverified event → the new event that took its place."""
+    """Stored event → the new, more trusted event that took its place."""
     refused: dict[UUID, str] = field(default_factory=dict)
     """Event that cannot be stored → Postgres's error."""
     superseded_types: set[str] = field(default_factory=set)
@@ -191,7 +191,7 @@ async def insert_events(
         missing = {
             name: p
             for name, p in missing.items()
-            # One that is not found lost its name to a verified event between the two statements.
+            # One that is not found lost its name to a more trusted event between the two statements.
             if name not in existing or p.incoming.trust > _stored_trust(existing[name])
         }
         await _supersede_events(connection, missing, existing, result)

@@ -124,7 +124,7 @@ class EventTable(RecordedTable, table=True):
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
     """What could not be processed, and why: [{"journey", "detail"}]."""
     superseded_by: UUID | None = None
-    """The verified event that took the place of this unverified one. Such an event counts in no cart and no
+    """The more trusted event that took the place of this one. Such an event counts in no cart and no
     figure, and ``profiles.ingest.event_store.SUPERSEDED_MARK`` and its ``event_id`` follow its id."""
 
     __table_args__ = (
