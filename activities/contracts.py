@@ -149,6 +149,8 @@ class SendMessage(RecordedInput):
     """Exposures since the last request of the run that had any."""
     value: float = 0.0
     """Value of the message: prices times quantities of its items; decides between equal priorities."""
+    repeats: tuple[str, ...] = ()
+    """Ids of messages of the run that this one repeats, since the provider's answer to each was lost."""
     when_capped: Literal["withhold", "wait"] | None = None
     """Action where a cap has no slot; None: the policy's, else "withhold"."""
 
@@ -188,6 +190,8 @@ class SendResult(Contract):
     """The template's channels ranked for the profile, best first, where the request had ``choose``."""
     zone: str | None = None
     """The profile's IANA zone."""
+    may_repeat: bool = False
+    """The outcome is unknown, and the template is delivered at least once: the run may send it again."""
 
 
 class JoinAudience(RecordedInput):
@@ -274,6 +278,18 @@ class SuggestedItems(Contract):
     """Suggested items, best first; may be empty."""
 
     items: tuple[Item, ...] = ()
+
+
+class ReadDeliveryReports(Contract):
+    """Request for whether the shop's systems report deliveries."""
+
+    clock_offset_s: float = 0.0
+
+
+class DeliveryReports(Contract):
+    """Whether a verified ``Order Delivered`` of any order came in lately."""
+
+    any_recent: bool = False
 
 
 class ReadHolds(Contract):

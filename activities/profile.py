@@ -8,9 +8,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import (
+    DeliveryReports,
     OpenHolds,
     ProfileSnapshot,
     PurchasedItem,
+    ReadDeliveryReports,
     ReadHolds,
     ReadProfile,
     SuggestedItems,
@@ -23,6 +25,7 @@ from activities.gate.mapping import MARKETING_TOPICS
 from activities.run_context import no_such_run, run_now
 from policy.hours.time_zones import resolve_zone
 from policy.verdict import Channel
+from profiles.commerce.deliveries import has_delivery_reports
 from profiles.commerce.suggestions import suggest_items
 from profiles.db.database import Database
 from profiles.ingest.consent_withdrawal import withdraw_consent
@@ -64,6 +67,13 @@ class ProfileActivities:
                 connection, UUID(request.run_id), limit=request.limit, at=run_now(request.clock_offset_s)
             )
         return SuggestedItems(items=items)
+
+    @activity.defn(name="read_delivery_reports")
+    async def read_delivery_reports(self, request: ReadDeliveryReports) -> DeliveryReports:
+        """Return whether the shop's systems report deliveries. Idempotent."""
+        async with self._database.transaction() as connection:
+            found = await has_delivery_reports(connection, at=run_now(request.clock_offset_s))
+        return DeliveryReports(any_recent=found)
 
     @activity.defn(name="read_holds")
     async def read_holds(self, request: ReadHolds) -> OpenHolds:

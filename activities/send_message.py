@@ -69,6 +69,8 @@ class MessageActivities:
     async def send_message(self, request: SendMessage) -> SendResult:
         """Send a message at most once per send key (run + step), with any number of attempts.
 
+        A template with ``delivery = "at_least_once"`` is repeated by the run under another send key.
+
         Raises ApplicationError to be retried only where the message was certainly not sent, after its claim
         is released. An unknown outcome is returned as ``unknown``, and is final for the send key. A
         request that could not be decoded is recorded as withheld.
@@ -113,7 +115,7 @@ class MessageActivities:
         outcome = await self._gate.decide(gate_request)
         match outcome:
             case PriorAttempt():
-                return prior_result(outcome)
+                return prior_result(outcome, may_repeat=template.may_repeat)
             case NotAllowed(verdict=Defer(reason=Reason.ERROR | Reason.PROVIDER_BUDGET) as verdict):
                 raise retryable_error(verdict, at)
             case NotAllowed(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not expired:
@@ -165,7 +167,9 @@ class MessageActivities:
         if outgoing.seconds_to_begin() <= 0:
             await _finish_despite_cancellation(self._release(request, claim, Reason.ERROR, at))
             raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
-        return await self._call_provider(request, claim, adapter, outgoing, at)
+        result = await self._call_provider(request, claim, adapter, outgoing, at)
+        may_repeat = result.status is SendStatus.UNKNOWN and template.may_repeat
+        return result.model_copy(update={"may_repeat": may_repeat})
 
     async def _withhold_content(
         self, request: SendMessage, claim: SendClaim, detail: str, at: datetime
@@ -284,9 +288,10 @@ def reachable_channels(snapshot: Snapshot) -> tuple[Channel, ...]:
     return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
 
 
-def prior_result(prior: PriorAttempt) -> SendResult:
+def prior_result(prior: PriorAttempt, *, may_repeat: bool = False) -> SendResult:
     """Return the result for a send key that an earlier attempt has settled."""
     return SendResult(
+        may_repeat=may_repeat and not prior.accepted,
         status=SendStatus.SENT if prior.accepted else SendStatus.UNKNOWN,
         channel=Channel(prior.existing.channel),
         message_id=str(prior.existing.message_id),

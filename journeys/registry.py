@@ -26,7 +26,14 @@ SHIPPED: tuple[type[Journey], ...] = (CartAbandonment, PostPurchase, WinBack, Do
 BUILT_IN_ACTIVITIES = frozenset(
     {
         *("send_message", "close_run", "join_audience", "suggest_items", "read_holds", "read_profile"),
-        *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment", "sweep_templates"),
+        *(
+            "read_delivery_reports",
+            "withdraw_consent",
+            "sweep_lapsed",
+            "sweep_products",
+            "sweep_segment",
+            "sweep_templates",
+        ),
         "sweep_opt_in_requests",
     }
 )

@@ -339,6 +339,13 @@ class OptInRequested(Event, name="Opt In Requested"):
     """The channel that was granted, by which the message asks: email or sms."""
 
 
+class PreferencesSaved(Event, name="Preferences Saved"):
+    """The customer saved the preferences page with a channel switched on, also where it was on before."""
+
+    channels: tuple[str, ...] = ()
+    """Channels that are switched on: email, sms."""
+
+
 class CustomerLapsed(Event, name="Customer Lapsed"):
     """The customer has not ordered for longer than usual. Written by the sweep of lapsed customers."""
 

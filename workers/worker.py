@@ -168,6 +168,7 @@ def _journey_activities(
         audiences.join_audience,
         profile.suggest_items,
         profile.read_holds,
+        profile.read_delivery_reports,
         profile.read_profile,
         profile.withdraw_consent,
         sweeps.sweep_lapsed,

@@ -109,6 +109,9 @@ class Manifest(BaseModel):
     unnamed_item: str = Field(default="", max_length=80)
     """The words for an item of which neither a verified event nor the shop's feed has a name; default by
     ``language``."""
+    delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
+    """Where the provider's answer was lost: "at_most_once" never sends the message again, "at_least_once"
+    repeats it, and some recipients get it twice. Transactional messages only may choose the latter."""
     items: Literal["required", "optional"] = "optional"
     """"required": rendering fails where no item is left."""
     extra: dict[str, ExtraValue] = Field(default_factory=dict)
@@ -121,6 +124,8 @@ class Manifest(BaseModel):
             )
         if self.message_class is MessageClass.MARKETING and self.topic == "transactional":
             raise ValueError('topic: "transactional" is for that class only; drop it or name a topic')
+        if self.message_class is MessageClass.MARKETING and self.delivery == "at_least_once":
+            raise ValueError('delivery: marketing is sent at most once; drop "at_least_once"')
         return self
 
     @property
@@ -184,6 +189,11 @@ class Template:
     def is_marketing(self) -> bool:
         """Whether the legal requirements of commercial messages apply."""
         return self.message_class is MessageClass.MARKETING
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the message is sent again where the provider's answer was lost."""
+        return self.manifest.delivery == "at_least_once"
 
     def to_template_values(self, context: RenderContext) -> dict[str, Any]:
         """Return the values for this template. Raises ``ContentError`` where a required value is missing."""

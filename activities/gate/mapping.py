@@ -43,17 +43,27 @@ _STATUS_AND_VERDICT = {
 """Type of the verdict → status of the message, and stored verdict."""
 
 
-def rank_for_profile(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
-    """Rank the channels for the profile, best first."""
+def rank_for_profile(
+    snapshot: Snapshot, among: Collection[Channel], message_class: MessageClass
+) -> tuple[Channel, ...]:
+    """Rank the channels for the profile, best first.
+
+    A transactional message keeps the order of ``Channel``, email first, unless the profile names a preferred
+    channel: consents for marketing and reactions to marketing say nothing of where an order is confirmed.
+    """
     candidates = [channel for channel in Channel if channel in among]
-    withdrawn = [row for row in snapshot.consents if row[2] != "granted" and row[1] in MARKETING_TOPICS]
-    refused = [name for name, *_ in withdrawn]
+    is_marketing = message_class is MessageClass.MARKETING
+    topics = MARKETING_TOPICS if is_marketing else (MessageClass.TRANSACTIONAL.value,)
+    refused = [
+        channel for channel, topic, state, *_ in snapshot.consents if state != "granted" and topic in topics
+    ]
+    counts = snapshot.engagement_counts if is_marketing else {}
     return rank_channels(
         candidates,
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
         refused=[channel for channel in candidates if channel.value in refused or "all" in refused],
         preferred=_text_or_none(snapshot.traits.get("preferred_channel")),
-        engagement_counts={c: snapshot.engagement_counts.get(c.value, 0) for c in candidates},
+        engagement_counts={channel: counts.get(channel.value, 0) for channel in candidates},
     )
 
 

@@ -17,6 +17,7 @@ from profiles.db.database import Database
 from profiles.messaging.claims import (
     GATE_DEADLINE_S,
     MessageRow,
+    load_accepted_message,
     lock_profile_sql,
     lock_profiles_skip_locked_sql,
     mark_unknown,
@@ -189,7 +190,15 @@ class SendGate:
         message, standing = request.request, snapshot.existing_message
         if prior := await _prior_attempt(connection, standing):
             return prior, None
-        channels = rank_for_profile(snapshot, request.candidate_channels) if message.choose else ()
+        if message.repeats and (
+            reported := await load_accepted_message(connection, UUID(message.run_id), message.repeats)
+        ):
+            return PriorAttempt(reported, accepted=True), None
+        channels = (
+            rank_for_profile(snapshot, request.candidate_channels, request.message_class)
+            if message.choose
+            else ()
+        )
         if standing is None and channels and channels[0] is not message.channel:
             return BetterChannel(channels, snapshot), None
         plan = to_plan(message, request.message_class, request.topic, standing)

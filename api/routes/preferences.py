@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.dependencies import AppState, AppStateDep
+from api.dependencies import AppState, AppStateDep, new_event_id
 from api.events.parsed import EventWithDerivedTime
 from api.http.bodies import read_body
 from api.http.outage import run_read
@@ -16,6 +16,7 @@ from api.http.problems import Problem
 from api.pages import page
 from api.routes.consents import ConsentChange, build_consent_event
 from policy.verdict import Channel
+from profiles.events import PreferencesSaved
 from profiles.identity.identifiers import IDENTIFIER_TYPES
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.state.event_records import IncomingEvent
@@ -111,12 +112,13 @@ async def save(token: str, claim: ClaimDep, request: Request, app_state: AppStat
         states = {channel.value: "withdrawn" for channel in Channel}
     now = datetime.now(UTC)
     fields = {"source": "preference page", "method": "preference_page"}
-    await app_state.ingest(
-        *(
-            _consent_event(subscriber, {"channel": channel, "state": state, **fields}, now)
-            for channel, state in states.items()
-        )
-    )
+    events = [
+        _consent_event(subscriber, {"channel": channel, "state": state, **fields}, now)
+        for channel, state in states.items()
+    ]
+    if switched_on := [channel for channel in CHANNEL_LABELS if wanted[channel]]:
+        events.append(_saved_event(subscriber, switched_on, now))
+    await app_state.ingest(*events)
     return _preferences_page(token, await _read_subscriber(app_state, claim), saved=True)
 
 
@@ -179,11 +181,29 @@ def _consent_event(subscriber: Subscriber, change: dict[str, str], at: datetime)
     The link proves this address and no other one: a page may have put several into one profile. Where the
     address is not known, the event is unverified, and names the subscriber's strongest identifier.
     """
-    first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
-    named = subscriber.address or (first.type, first.value)
     stated = ConsentChange.model_validate(change)
-    event = build_consent_event((named,), stated, source=PREFERENCES_SOURCE, at=at)
+    event = build_consent_event((_named_by_link(subscriber),), stated, source=PREFERENCES_SOURCE, at=at)
     return replace(event, verified=subscriber.address is not None)
+
+
+def _saved_event(subscriber: Subscriber, channels: list[str], at: datetime) -> IncomingEvent:
+    """Return the event by which a journey learns that the customer wants to stay, as ``_consent_event``."""
+    return IncomingEvent(
+        source=PREFERENCES_SOURCE,
+        id=new_event_id("preferences"),
+        type=PreferencesSaved.event_name,
+        channel="server",
+        time=at,
+        identifiers=(_named_by_link(subscriber),),
+        properties={"channels": channels},
+        verified=subscriber.address is not None,
+    )
+
+
+def _named_by_link(subscriber: Subscriber) -> tuple[str, str]:
+    """Return the address of the link, else the subscriber's strongest identifier, as type and value."""
+    first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
+    return subscriber.address or (first.type, first.value)
 
 
 def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from temporalio import workflow
+
 from journeys.vocabulary import EMAIL, Journey, Once, days, exit_on, journey, return_is_open, ticket_is_open
 from profiles.events import (
     Item,
@@ -38,9 +40,18 @@ class PostPurchase(Journey):
         order = {"order_id": entry.order_id, "total": entry.total, "currency": entry.currency}
         await self.send("order_confirmation", promoting=None, showing=entry.products, context=order)
         if entry.channel != "store" and not await self.wait_for(OrderDelivered, within=days(7)):
+            if (
+                workflow.patched("apologise where deliveries are reported")
+                and not await self.reports_deliveries()
+            ):
+                return await self.follow_up(entry)
             await self.send("delivery_apology", promoting=None, showing=entry.products, context=order)
             if not await self.wait_for(OrderDelivered, within=days(14)):
                 return Outcome.NOT_DELIVERED
+        return await self.follow_up(entry)
+
+    async def follow_up(self, entry: OrderCompleted) -> Outcome:
+        """Ask for reviews and suggest more, five days after the delivery, or after the days it takes."""
         await self.sleep(days(5))
         await self.hold_while(ticket_is_open, return_is_open, within=days(30))
         kept = await self.kept(entry)

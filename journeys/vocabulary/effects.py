@@ -11,11 +11,13 @@ from temporalio.common import RetryPolicy
 from activities.contracts import (
     JOURNEY_QUEUE,
     Contract,
+    DeliveryReports,
     Exposure,
     HoldSpec,
     JoinAudience,
     OpenHolds,
     ProfileSnapshot,
+    ReadDeliveryReports,
     ReadHolds,
     ReadProfile,
     RunStart,
@@ -156,6 +158,14 @@ class ActivityCalls:
             "withdraw_consent", request, WithdrawConsentResult, f"opt out of {channel.value} {topic}"
         )
         s.details.add_line(f"opted out of {topic} by {channel.value}")
+
+    async def reports_deliveries(self) -> bool:
+        """See ``Journey.reports_deliveries``."""
+        request = ReadDeliveryReports(clock_offset_s=self._context.start.clock_offset_s)
+        read = await execute_db_activity(
+            "read_delivery_reports", request, DeliveryReports, "look for deliveries of the shop"
+        )
+        return read.any_recent
 
     async def suggestions(self, limit: int) -> tuple[Item, ...]:
         """See ``Journey.suggestions``."""

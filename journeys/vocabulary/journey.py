@@ -105,6 +105,15 @@ class Journey(Deciding):
         await self._activities.opt_out(channel, topic)
         self._stop_if_ended()
 
+    async def reports_deliveries(self) -> bool:
+        """Whether the shop's systems report deliveries: a verified one in the last 60 days, of any order.
+
+        Where they do not, a missing ``Order Delivered`` says nothing of an order.
+        """
+        reported = await self._activities.reports_deliveries()
+        self._stop_if_ended()
+        return reported
+
     async def suggestions(self, limit: int = 3) -> tuple[Item, ...]:
         """Items that the profile viewed, or that go with its purchases, and that it has not bought."""
         items = await self._activities.suggestions(limit)

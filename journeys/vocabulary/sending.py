@@ -24,6 +24,10 @@ from profiles.events import Item, MessageBounced, finite_or_none
 SEND_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
 SEND_ATTEMPT_TIMEOUT = timedelta(seconds=30)
 
+REPEAT_DELAYS = (timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=2))
+"""Waits before a message of which the provider's answer was lost is sent again, if it is delivered at least
+once. If a provider's report settles the outcome meanwhile, nothing is sent again."""
+
 WhenCapped = Literal["withhold", "wait"]
 
 _TRY_NEXT_CHANNEL_REASONS = frozenset(
@@ -158,6 +162,7 @@ class MessageSender:
         self, request: SendMessage, is_obsolete: Callable[[], bool]
     ) -> tuple[Message | None, tuple[Channel, ...]]:
         """Return the outcome on one channel, None where another suits better; and the suitable channels."""
+        repeat_delays = list(REPEAT_DELAYS)
         while True:
             if is_obsolete():
                 return Withheld(request.template, None, "it has got through meanwhile"), ()
@@ -174,8 +179,18 @@ class MessageSender:
                     return None, result.channels
                 case SendStatus.SENT:
                     message_id = result.message_id or ""
-                    sent = Sent(request.template, message_id, result.channel, result.items)
+                    earlier = tuple(each for each in request.repeats if each != message_id)
+                    sent = Sent(request.template, message_id, result.channel, result.items, earlier)
                     return sent, result.channels
+                case SendStatus.UNKNOWN if result.may_repeat and result.message_id and repeat_delays:
+                    await self._wait_to_repeat(request, repeat_delays.pop(0))
+                    self._checkpoint()
+                    request = request.model_copy(
+                        update={
+                            "step": self._context.next_step_key(request.template),
+                            "repeats": (*request.repeats, result.message_id),
+                        }
+                    )
                 case SendStatus.UNKNOWN:
                     return Unknown(request.template, result.message_id), result.channels
                 case SendStatus.WITHHELD:
@@ -183,6 +198,13 @@ class MessageSender:
                 case SendStatus.DEFERRED:
                     await self._defer(result, request, is_obsolete)
                     self._checkpoint()
+
+    async def _wait_to_repeat(self, request: SendMessage, delay: timedelta) -> None:
+        until = format_instant(self._context.now() + delay)
+        line = f"{request.template} may have been sent: the provider's answer was lost; sent again at {until}"
+        self._context.details.add_line(line)
+        self._context.details.set_status(f"Sending {request.template} again at {until}")
+        await wait_until(lambda: False, delay, f"{request.template} again at {until}: the answer was lost")
 
     async def _defer(self, result: SendResult, request: SendMessage, is_obsolete: Callable[[], bool]) -> None:
         until = result.until or self._context.now()

@@ -2,19 +2,29 @@
 
 from enum import StrEnum
 
+from temporalio import workflow
+
 from journeys.vocabulary import (
     EMAIL,
     PERSON,
     SMS,
     After,
     Journey,
+    Withheld,
     days,
     goal,
     journey,
     return_is_open,
     ticket_is_open,
 )
-from profiles.events import CustomerLapsed, MessageClicked, OrderCompleted, ProductAdded, ProductViewed
+from profiles.events import (
+    CustomerLapsed,
+    MessageClicked,
+    OrderCompleted,
+    PreferencesSaved,
+    ProductAdded,
+    ProductViewed,
+)
 
 
 class Outcome(StrEnum):
@@ -23,6 +33,7 @@ class Outcome(StrEnum):
     BACK = "back"
     ENGAGED = "engaged"
     STAYING = "staying"
+    NOT_CONTACTED = "not_contacted"
     SUNSET = "sunset"
 
 
@@ -36,7 +47,10 @@ class Outcome(StrEnum):
 class WinBack(Journey):
     async def run(self, entry: CustomerLapsed) -> Outcome:
         away = {"days": entry.days_since_order}
-        await self.send("we_miss_you", promoting=await self.suggestions(limit=3), context=away)
+        suggested = await self.suggestions(limit=3)
+        hello = await self.send("we_miss_you", promoting=suggested or None, context=away)
+        if isinstance(hello, Withheld) and workflow.patched("no goodbye without a hello"):
+            return Outcome.NOT_CONTACTED
         if await self.wait_for(MessageClicked, ProductViewed, ProductAdded, within=days(7)):
             # These customers return without an incentive.
             await self.wait_for(ProductAdded, within=days(14))
@@ -47,7 +61,7 @@ class WinBack(Journey):
             return Outcome.ENGAGED
         if not await self.send("goodbye", promoting=None, prefer=(EMAIL,)):
             return Outcome.SUNSET
-        if await self.wait_for(MessageClicked, ProductViewed, within=days(14)):
+        if await self.wait_for(MessageClicked, ProductViewed, PreferencesSaved, within=days(14)):
             return Outcome.STAYING
         await self.opt_out(EMAIL)
         return Outcome.SUNSET

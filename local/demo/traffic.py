@@ -77,6 +77,8 @@ class DemoTraffic:
         self._progress.start_phase("Older orders come in")
         now = datetime.now(UTC)
         await self._send_events(act for plan in self._plans for act in plan.past_events(now))
+        # The catalogue before the first messages, which show only items that the shop's feed describes.
+        await self._update_products(self.opening)
         self._progress.start_phase("The sweep finds who has been away for long")
         lapsed = sum(plan.shopper.lapsed for plan in self._plans)
         await self._sweep(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, lapsed)
@@ -88,6 +90,7 @@ class DemoTraffic:
         self._feed = ProductFeed(
             self.opening, [item for plan in self._plans for item in plan.planned_product_ids(evening)]
         )
+        self._feed.take_due(self.opening)  # sent before the sweep
         clock = self.opening
         for phase in build_phases(self.opening):
             self._progress.start_phase(phase.name)

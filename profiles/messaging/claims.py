@@ -15,6 +15,7 @@ import orjson
 
 from profiles.db.locks import lock_profiles
 from profiles.messaging.snapshot import (
+    ExistingMessage,
     Snapshot,
     SnapshotQuery,
     batch_snapshot_arguments,
@@ -23,6 +24,7 @@ from profiles.messaging.snapshot import (
     snapshot_sql,
     to_snapshot,
 )
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 GATE_TIMEOUTS = "lock_timeout => '5s', statement_timeout => '5s', idle_timeout => '10s'"
 """Timeouts of the gate's transaction, as arguments of ``lock_person_of_run``: they need no round trip.
@@ -47,6 +49,11 @@ WHERE message_id = $1 AND token = $2 AND status IN ('claimed', 'unknown', 'unkno
 """
 
 _UPDATE_UNKNOWN = "UPDATE message SET status = 'unknown' WHERE message_id = $1 AND status = 'claimed'"
+
+_SELECT_ACCEPTED = """
+SELECT message_id, status, channel, items, planned_at FROM message
+WHERE run_id = $1 AND message_id = ANY($2) AND status = ANY($3) ORDER BY planned_at LIMIT 1
+"""
 
 _UPDATE_STALE_CLAIMS = """
 UPDATE message SET status = CASE status WHEN 'claimed' THEN 'unknown' ELSE 'unknown_final' END
@@ -192,6 +199,19 @@ async def release_claim(connection: Any, message_id: UUID, token: UUID, reason: 
 async def mark_unknown(connection: Any, message_id: UUID) -> None:
     """Mark a claimed message as possibly sent: the provider is not called for this send key again."""
     await connection.execute(_UPDATE_UNKNOWN, message_id)
+
+
+async def load_accepted_message(
+    connection: Any, run_id: UUID, message_ids: Sequence[str]
+) -> ExistingMessage | None:
+    """Return the run's first message of these ids that the provider has accepted; None: none of them."""
+    ids = [UUID(each) for each in message_ids]
+    row = await connection.fetchrow(_SELECT_ACCEPTED, run_id, ids, ACCEPTED_STATUSES)
+    if row is None:
+        return None
+    return ExistingMessage(
+        row["message_id"], row["status"], None, row["channel"], None, tuple(row["items"]), row["planned_at"]
+    )
 
 
 async def expire_stale_claims(

@@ -67,6 +67,15 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
     assert told["temporal"] == {"Completed": sum(runs.values())}
     assert told["runs"]["cart-abandonment"]["bought"] > 0
     assert sum(told["messages"]["email"].values()) > sum(told["messages"]["sms"].values()) > 0
+    templates = {
+        "cart_reminder",
+        "cart_news",
+        "order_confirmation",
+        "review_request",
+        "we_miss_you",
+        "goodbye",
+    }
+    assert templates <= told["messages"]["email"].keys()
     assert told["promoted_while_a_ticket_was_open"] == 0
     assert told["silence"]["audience_joined"] > 0
     assert told["silence"]["audience_left_over"] == 0

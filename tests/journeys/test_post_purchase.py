@@ -1,8 +1,9 @@
 """What follows a purchase, told on virtual time."""
 
 from authoring.testing import Shop, Shopper, with_journeys
+from authoring.testing.environment import Row
 from journeys.post_purchase.story import PostPurchase
-from journeys.vocabulary import days
+from journeys.vocabulary import days, minutes
 
 pytestmark = with_journeys(PostPurchase)
 
@@ -14,9 +15,16 @@ async def test_an_order_is_confirmed_at_once_and_shows_what_was_bought(shopper: 
     assert shopper.received[0].items == ("lamp", "chair")
 
 
-async def test_a_late_delivery_is_apologised_for_and_the_story_goes_on_when_it_arrives(
-    shopper: Shopper,
-) -> None:
+async def reports_deliveries(shop: Shop) -> None:
+    """A shop whose systems report deliveries: one of another customer."""
+    customer = await shop.shopper()
+    await customer.buys("mug")
+    await customer.is_delivered()
+
+
+async def test_a_late_delivery_is_apologised_for_and_the_story_goes_on_when_it_arrives(shop: Shop) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
     await shopper.buys("lamp")
     await shopper.waits(days(8))
     assert shopper.received == ["order_confirmation", "delivery_apology"]
@@ -27,12 +35,65 @@ async def test_a_late_delivery_is_apologised_for_and_the_story_goes_on_when_it_a
     assert shopper.outcome == "completed"
 
 
-async def test_an_order_that_never_arrives_asks_for_no_review(shopper: Shopper) -> None:
+async def test_an_order_that_never_arrives_asks_for_no_review(shop: Shop) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
     await shopper.buys("lamp")
     await shopper.waits(days(30))
 
     assert shopper.received == ["order_confirmation", "delivery_apology"]
     assert shopper.outcome == "not_delivered"
+
+
+async def test_a_shop_that_reports_no_deliveries_apologises_to_nobody(shopper: Shopper) -> None:
+    await shopper.buys("lamp")
+    await shopper.waits(days(20))
+
+    assert shopper.received == ["order_confirmation", "review_request"]
+    assert shopper.outcome == "completed"
+
+
+async def test_a_confirmation_whose_answer_was_lost_is_sent_again(shop: Shop) -> None:
+    shopper = await shop.shopper()
+    shop.email.loses_the_answer()
+    await shopper.buys("lamp")
+    await shopper.waits(minutes(2))
+
+    assert [m["status"] for m in await order_confirmations(shop)] == ["unknown", "sent"]
+    assert shopper.received == ["order_confirmation", "order_confirmation"]
+
+
+async def test_a_confirmation_that_a_report_settles_is_not_sent_again(shop: Shop) -> None:
+    shopper = await shop.shopper()
+    shop.email.loses_the_answer()
+    await shopper.buys("lamp")
+    [first] = await order_confirmations(shop)
+    await shopper.happens("Message Delivered", {"message_id": str(first["message_id"])})
+    await shopper.waits(minutes(2))
+
+    assert [m["status"] for m in await order_confirmations(shop)] == ["delivered"]
+    assert shopper.received == ["order_confirmation"]
+
+
+async def test_a_provider_that_loses_every_answer_is_asked_four_times(shop: Shop) -> None:
+    shopper = await shop.shopper()
+    shop.email.loses_the_answer(times=None)
+    await shopper.buys("lamp")
+    await shopper.waits(days(1))
+
+    assert len(await order_confirmations(shop)) == 4
+
+
+async def order_confirmations(shop: Shop) -> list[Row]:
+    rows = [row for row in await shop.waypost.messages() if row["template"] == "order_confirmation"]
+    return sorted(rows, key=lambda row: str(row["message_id"]))
+
+
+async def test_after_a_no_to_marketing_mail_an_order_is_still_confirmed_by_mail(shop: Shop) -> None:
+    shopper = await shop.shopper(consents={"email": False})
+    await shopper.buys("lamp")
+
+    assert [(message, message.channel) for message in shopper.received] == [("order_confirmation", "email")]
 
 
 async def test_each_thing_is_asked_about_by_itself_the_dearest_first(shop: Shop, shopper: Shopper) -> None:
@@ -98,8 +159,10 @@ async def test_there_is_silence_while_a_return_is_open(shopper: Shopper) -> None
 
 
 async def test_there_is_silence_while_a_ticket_is_open_but_an_apology_is_no_marketing(
-    shopper: Shopper,
+    shop: Shop,
 ) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
     await shopper.buys("lamp")
     await shopper.opens_ticket()
     await shopper.waits(days(8))

@@ -91,3 +91,31 @@ async def test_a_lapse_during_a_return_says_hello_when_it_is_over(shop: Shop) ->
     await shopper.happens("Return Completed", {"order_id": "o-1"})
 
     assert shopper.received == ["we_miss_you"]
+
+
+async def test_without_a_feed_and_without_views_the_hello_goes_out_without_items(shop: Shop) -> None:
+    shopper = await shop.shopper()
+    await shopper.lapses()
+
+    assert shopper.received == ["we_miss_you"]
+    assert shopper.received[0].items == ()
+
+
+async def test_without_a_hello_there_is_no_goodbye_and_no_opt_out(shop: Shop) -> None:
+    shopper = await shop.shopper(consents={"email": False})
+    await shopper.lapses()
+    await shopper.waits(days(60))
+
+    assert shopper.received == []
+    assert list(shopper.withheld) == ["we_miss_you"]
+    assert shopper.outcome == "not_contacted"
+
+
+async def test_who_saves_keep_me_on_the_list_is_not_opted_out(shop: Shop) -> None:
+    shopper = await somebody(shop, "offer")
+    await shopper.lapses()
+    await shopper.waits(days(23))
+    await shopper.happens("Preferences Saved", {"channels": ["email"]})
+    await shopper.waits(days(30))
+
+    assert shopper.outcome == "staying"

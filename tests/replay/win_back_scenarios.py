@@ -85,8 +85,8 @@ async def sunset_with_nothing_to_suggest(t: ReplayScenario) -> None:
     await t.passes(BACK, DAY * 40)
 
 
-@tale(BACK, "sunset")
-async def sunset_without_a_word_where_no_mail_may_go_out(t: ReplayScenario) -> None:
+@tale(BACK, "not_contacted")
+async def not_contacted_where_no_mail_may_go_out(t: ReplayScenario) -> None:
     await t.happens("Customer Lapsed", {"days_since_order": 120})
     await t.passes(BACK, DAY * 40)
 

@@ -130,6 +130,7 @@ class EventTable(RecordedTable, table=True):
     __table_args__ = (
         UniqueConstraint("source", "id", name="event_source_id"),
         Index("event_profile_at", "profile_id", "at"),
+        Index("event_deliveries", "at", postgresql_where=text("type = 'Order Delivered' AND verified")),
         Index(
             "event_undone_orders",
             "profile_id",

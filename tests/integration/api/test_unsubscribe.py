@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -141,11 +142,23 @@ async def test_the_preference_page_shows_and_saves_each_channel(letter: Letter) 
     assert await letter.consents() == {"email": "withdrawn", "sms": "granted"}
 
 
-async def test_saving_what_is_already_so_writes_nothing(letter: Letter) -> None:
-    before = await letter.count("event")
+async def test_saving_what_is_already_so_says_that_the_customer_stays(letter: Letter) -> None:
+    before = await letter.count("consent")
     await letter.api.client.post(f"/preferences/{letter.token}", content=b"form=preferences&email=on")
 
-    assert before == await letter.count("event")
+    saved = await letter.api.rows(
+        "SELECT properties::text AS text, verified FROM event WHERE type = 'Preferences Saved'"
+    )
+    assert [(orjson.loads(row["text"]), row["verified"]) for row in saved] == [
+        ({"channels": ["email"]}, True)
+    ]
+    assert before == await letter.count("consent")
+
+
+async def test_saving_with_everything_off_says_nothing_of_staying(letter: Letter) -> None:
+    await letter.api.client.post(f"/preferences/{letter.token}", content=b"form=preferences")
+
+    assert await letter.api.rows("SELECT 1 FROM event WHERE type = 'Preferences Saved'") == []
 
 
 async def test_everything_is_stopped_by_one_button(letter: Letter) -> None:

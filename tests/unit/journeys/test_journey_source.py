@@ -33,7 +33,10 @@ def test_every_public_member_of_a_journey_is_a_word_and_its_form_follows_from_th
 
     assert forms[Form.PROPERTY] == {"cart", "customer_id"}
     assert forms[Form.CALLED] == {"choose", "experiment", "forget", "now"}
-    assert forms[Form.AWAITED] == {*DURATIONS, "opt_out", "profile", "sleep_until", "suggestions"}
+    assert forms[Form.AWAITED] == {
+        *DURATIONS,
+        *("opt_out", "profile", "reports_deliveries", "sleep_until", "suggestions"),
+    }
 
 
 def test_parameters_annotated_as_a_length_of_time_are_durations() -> None:
@@ -68,7 +71,9 @@ def test_other_code_is_no_call_of_a_word(code: str) -> None:
 def test_the_source_of_a_journey_holds_every_function_that_its_run_reaches_and_their_words() -> None:
     source = read_journey(PostPurchase.definition)
 
-    assert [getattr(each.node, "name", "") for each in source.functions] == ["run", "kept", "ask_for_review"]
+    assert [getattr(each.node, "name", "") for each in source.functions] == [
+        *("run", "follow_up", "kept", "ask_for_review")
+    ]
     assert {"profile", "wait_for"} <= {call.word.name for _, call in source.word_calls()}
 
 
