@@ -14,7 +14,7 @@ from profiles.consent.declarations import CONFIRMABLE_CHANNELS
 from profiles.ingest.event_store import IngestStatus
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.sweeps.opt_in_requests import OPT_IN_SOURCE
-from profiles.views.preferences import ConfirmationLink, load_confirmation_link
+from profiles.views.preferences import ConfirmationLink, is_recorded, load_confirmation_link
 
 router = APIRouter(tags=["Preferences"])
 
@@ -32,6 +32,13 @@ _USED_LINK = (
     "Link used",
     "This link was used before",
     "It confirms once. What you chose since then stays as it is.",
+)
+
+_NOT_CONFIRMED = (
+    "Not confirmed",
+    "Your choice could not be recorded",
+    "Many customers share this address, so that it is not clear whom it belongs to. Answer the message, and "
+    "we will set it right.",
 )
 
 
@@ -79,8 +86,15 @@ async def confirm(token: str, link: LinkDep, app_state: AppStateDep) -> Response
         },
     )
     (answer,) = await app_state.ingest(event)
+    if answer.status is IngestStatus.REJECTED:
+        raise Notice(503, *_NOT_CONFIRMED)
     if answer.status is not IngestStatus.ACCEPTED:
         raise Notice(200, *_USED_LINK)
+    event_id = answer.event_id
+    if event_id is None or not await run_read(
+        app_state.database, lambda connection: is_recorded(connection, event_id)
+    ):
+        raise Notice(409, *_NOT_CONFIRMED)
     return page("confirmed.html", channel=CHANNEL_NAMES[link.channel])
 
 

@@ -17,10 +17,11 @@ from api.pages import page
 from api.routes.consents import ConsentChange, build_consent_event
 from policy.verdict import Channel
 from profiles.events import PreferencesSaved
-from profiles.identity.identifiers import IDENTIFIER_TYPES
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, IDENTIFIER_TYPES
+from profiles.ingest.event_store import IngestStatus
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.state.event_records import IncomingEvent
-from profiles.views.preferences import Subscriber, load_subscriber
+from profiles.views.preferences import Subscriber, is_opted_out, load_subscriber
 
 router = APIRouter(tags=["Preferences"], include_in_schema=True)
 
@@ -47,6 +48,12 @@ _UNKNOWN_PERSON = (
     "The person this link was made for is no longer on file, so nothing is sent to them.",
 )
 """Title, headline and explanation of a notice."""
+
+_NOT_STORED = (
+    "Not saved",
+    "This could not be saved",
+    "Nothing was changed. Try again in a few minutes, or answer the message.",
+)
 
 
 class Notice(Problem):
@@ -84,7 +91,10 @@ async def unsubscribe(token: str, claim: ClaimDep, app_state: AppStateDep) -> Re
     subscriber = await _read_subscriber(app_state, claim)
     event = _opt_out_event(claim, subscriber)
     if event is not None:
-        await app_state.ingest(event)
+        await _store(app_state, event)
+        if not await _is_opted_out(app_state, claim, subscriber):
+            # The same click was recorded before, and something has lifted it since.
+            await _store(app_state, replace(event, id=new_event_id("unsubscribe")))
     return page("unsubscribed.html", channel=CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
@@ -112,14 +122,34 @@ async def save(token: str, claim: ClaimDep, request: Request, app_state: AppStat
         states = {channel.value: "withdrawn" for channel in Channel}
     now = datetime.now(UTC)
     fields = {"source": "preference page", "method": "preference_page"}
-    events = [
-        _consent_event(subscriber, {"channel": channel, "state": state, **fields}, now)
-        for channel, state in states.items()
-    ]
+    changes = [{"channel": channel, "state": state, **fields} for channel, state in states.items()]
+    events = [_consent_event(subscriber, change, now) for change in changes]
+    if others := subscriber.other_identifiers:
+        # The address has left the profile that the message was for. What is refused is refused there too.
+        former = replace(subscriber, identifiers=others, address=None)
+        events += [
+            _consent_event(former, change, now) for change in changes if change["state"] == "withdrawn"
+        ]
     if switched_on := [channel for channel in CHANNEL_LABELS if wanted[channel]]:
         events.append(_saved_event(subscriber, switched_on, now))
-    await app_state.ingest(*events)
+    await _store(app_state, *events)
     return _preferences_page(token, await _read_subscriber(app_state, claim), saved=True)
+
+
+async def _store(app_state: AppState, *events: IncomingEvent) -> None:
+    """Ingest the events of a page. Raises ``Problem`` 503 if one is not stored: no page promises that."""
+    if any(answer.status is IngestStatus.REJECTED for answer in await app_state.ingest(*events)):
+        raise Notice(503, *_NOT_STORED)
+
+
+async def _is_opted_out(app_state: AppState, claim: PreferenceClaim, subscriber: Subscriber) -> bool:
+    """Return whether the address of a link is opted out; True where the link's channel has no address."""
+    if subscriber.address is None or ADDRESS_TYPE_BY_CHANNEL.get(claim.channel) != subscriber.address[0]:
+        return True
+    address = subscriber.address[1]
+    return await run_read(
+        app_state.database, lambda connection: is_opted_out(connection, claim.channel, address)
+    )
 
 
 def _parse_form(body: bytes) -> dict[str, list[str]]:
@@ -137,7 +167,7 @@ async def _read_subscriber(app_state: AppState, claim: PreferenceClaim) -> Subsc
 async def _read_person(app_state: AppState, claim: PreferenceClaim) -> Subscriber:
     """Return the subscriber. Raises ``Problem`` 404 without an identifier on file."""
     subscriber = await _read_subscriber(app_state, claim)
-    if not subscriber.identifiers:
+    if not subscriber.identifiers and subscriber.address is None:
         raise Notice(404, *_UNKNOWN_PERSON)
     return subscriber
 
@@ -152,7 +182,7 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
     )
     event_id = "unsubscribe-" + hashlib.sha256(seed.encode()).hexdigest()[:40]
     if not subscriber.message_known:
-        if not subscriber.identifiers:
+        if not subscriber.identifiers and subscriber.address is None:
             return None
         fields = {"state": "withdrawn", "source": "unsubscribe link", "method": "one_click"}
         change = {"channel": claim.channel, "topic": claim.topic, **fields}

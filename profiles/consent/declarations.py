@@ -3,11 +3,13 @@
 Which declaration is effective is not decided here, but in ``profiles.consent.ledger``.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from profiles.consent import evidence, replies
 from profiles.consent.evidence import NO_EVIDENCE, ConsentEvidence
+from profiles.consent.ledger import channel_addresses
 from profiles.identity.identifiers import (
     ADDRESS_TYPE_BY_CHANNEL,
     identifier_key,
@@ -23,6 +25,15 @@ from profiles.state.unit_of_work import UnitOfWork
 
 MARKETING_TOPIC = "marketing"
 
+CONSENT_CHANGED = "Consent Changed"
+
+ADDRESS_PROOF_SOURCES = frozenset({"waypost/preferences", "waypost/consents", "waypost/opt-in"})
+"""Sources of Waypost's own events by which the owner of an address, or an operator, declares a consent of
+that address: the preferences page, the consents of a profile in the API, and the opt-in page."""
+
+_UNVERIFIED_TOPICS_REPLACED = frozenset({"all", "transactional"})
+"""Topics that stop transactional messages too. An unverified sender withdraws marketing with them."""
+
 CONFIRMABLE_CHANNELS = ("email", "sms")
 """Channels on which the owner of an address can confirm a consent by a link in a message."""
 
@@ -31,6 +42,11 @@ OPT_OUT_EVENT_TYPES = frozenset({"Message Unsubscribed", "Message Complained"})
 
 REPLY_SOURCE = "reply"
 """Source of a consent that was declared by a reply to a message."""
+
+WITHDRAWAL_MARK = "/withdrawal/"
+"""Between the id of an event of which the withdrawal alone is stored, and a digest of its content."""
+
+_WITHDRAWING_INTENTS = (replies.ReplyIntent.STOP, replies.ReplyIntent.DOUBTFUL)
 
 _REPLY_ADDRESS_TYPE = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
 
@@ -72,6 +88,21 @@ def record_message_opt_out(
     _append(person, stored, changes, _change_in_message(message, stored.incoming), declared_by)
 
 
+def record_opt_out_without_message(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
+    """Record one of ``OPT_OUT_EVENT_TYPES`` that refers to no message of ours, for the addresses it names."""
+    for declaration in _changes_without_message(stored.incoming):
+        _append(person, stored, changes, declaration, _declaring_key(stored))
+
+
+def record_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
+    """Record the withdrawals of an event and nothing else of it."""
+    for declaration in _withdrawals(stored):
+        declared_by = (
+            _reply_sender_key(stored) if declaration.source == REPLY_SOURCE else _declaring_key(stored)
+        )
+        _append(person, stored, changes, declaration, declared_by)
+
+
 def record_reply(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record the intent of a ``Message Replied`` by SMS, declared by the number that it came from."""
     sender_key = _reply_sender_key(stored)
@@ -98,13 +129,62 @@ def apply_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOf
     return bool(withdrawn)
 
 
+def may_withdraw(incoming: IncomingEvent) -> bool:
+    """Return whether an event may withdraw a consent, before the message that it refers to is known."""
+    name = incoming.type
+    if name in OPT_OUT_EVENT_TYPES:
+        return True
+    if name == "Message Replied":
+        return replies.classify_reply(replies.reply_text(incoming.properties)) in _WITHDRAWING_INTENTS
+    if name != CONSENT_CHANGED and "consents" not in incoming.traits:
+        return False
+    declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
+    if name == CONSENT_CHANGED:
+        declared.append(_change_in_properties(incoming))
+    return any(isinstance(each, _ConsentChange) and not each.granted for each in declared)
+
+
+def proves_address(incoming: IncomingEvent) -> bool:
+    """Return whether an event declares the consent of one address by a signed link, or by an operator."""
+    is_own = incoming.verified and incoming.source in ADDRESS_PROOF_SOURCES
+    return is_own and incoming.type == CONSENT_CHANGED and len(incoming.identifiers) == 1
+
+
+def withdrawals_alone(incoming: IncomingEvent) -> list[IncomingEvent]:
+    """Return events that withdraw what an event withdraws and do nothing else. Ids derive from the content.
+
+    For an event that cannot be stored as a whole, such as one of which the id is taken by another event.
+    """
+    mark = f"{WITHDRAWAL_MARK}{hashlib.sha256(incoming.content_hash()).hexdigest()[:24]}"
+    alone = replace(incoming, id=incoming.id + mark, traits={}, context={}, problems=())
+    declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
+    events = [
+        replace(
+            alone,
+            id=f"{alone.id}/{each.channel}",
+            type=CONSENT_CHANGED,
+            properties={"channel": each.channel, "topic": each.topic, "state": "withdrawn"},
+        )
+        for each in declared
+        if isinstance(each, _ConsentChange) and not each.granted
+    ]
+    if incoming.type in (CONSENT_CHANGED, "Message Replied", *OPT_OUT_EVENT_TYPES) and may_withdraw(
+        replace(incoming, traits={})
+    ):
+        events.append(alone)
+    return events
+
+
 def _withdrawals(stored: StoredEvent) -> list[_ConsentChange]:
     incoming = stored.incoming
     declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
-    if incoming.type == "Consent Changed":
+    if incoming.type == CONSENT_CHANGED:
         declared.append(_change_in_properties(incoming))
-    if incoming.type in OPT_OUT_EVENT_TYPES and stored.message_ref is not None:
-        declared.append(_change_in_message(stored.message_ref, incoming))
+    if incoming.type in OPT_OUT_EVENT_TYPES:
+        if stored.message_ref is not None:
+            declared.append(_change_in_message(stored.message_ref, incoming))
+        else:
+            declared += _changes_without_message(incoming)
     if incoming.type == "Message Replied":
         declared += _changes_in_reply(stored)
     return [each for each in declared if isinstance(each, _ConsentChange) and not each.granted]
@@ -143,6 +223,23 @@ def _change_in_properties(incoming: IncomingEvent) -> _ConsentChange | str:
 def _change_in_message(message: MessageRef, incoming: IncomingEvent) -> _ConsentChange:
     evidence_and_faults = evidence.parse_evidence(incoming.properties, method="provider")
     return _ConsentChange(message.channel, MARKETING_TOPIC, False, "message", *evidence_and_faults)
+
+
+def _changes_without_message(incoming: IncomingEvent) -> list[_ConsentChange]:
+    """Return the withdrawals of an opt-out of no known message: on the stated channel, else the named ones.
+
+    Without either, all channels are withdrawn, since it is not known which one is meant.
+    """
+    stated = incoming.properties.get("channel")
+    named = {kind for kind, _ in incoming.identifiers}
+    if isinstance(stated, str) and stated in _CONSENT_CHANNELS:
+        channels = [stated]
+    elif incoming.channel in ADDRESS_TYPE_BY_CHANNEL:
+        channels = [incoming.channel]
+    else:
+        channels = [channel for channel, kind in ADDRESS_TYPE_BY_CHANNEL.items() if kind in named] or ["all"]
+    found = evidence.parse_evidence(incoming.properties, method="provider")
+    return [_ConsentChange(channel, MARKETING_TOPIC, False, incoming.source, *found) for channel in channels]
 
 
 def _changes_in_reply(stored: StoredEvent) -> list[_ConsentChange]:
@@ -206,19 +303,40 @@ def _append(
         request_confirmations(stored, changes, declaration.channel)
     if not declaration.granted and declaration.channel in ("ads", "all"):
         changes.leave_audiences(person, "opted_out")
+    topic = declaration.topic
+    if topic in _UNVERIFIED_TOPICS_REPLACED and not (stored.incoming.verified or stored.message_ref):
+        # Who knows an address must not stop its owner's order confirmations.
+        topic = MARKETING_TOPIC
+        problem = f"topic {declaration.topic} of an unverified event counts as {MARKETING_TOPIC}"
+        changes.add_problem(stored.event_id, "", f"{problem}; send it with a server key")
+    named = _named_keys(stored)
+    if not declaration.granted:
+        _opt_out_named_addresses(named, topic, declaration, stored, changes)
     changes.inserts["consent"].append(
         {
             "profile_id": person.profile_id,
             "channel": declaration.channel,
-            "topic": declaration.topic,
+            "topic": topic,
             "state": "granted" if declaration.granted else "withdrawn",
             "source": declaration.source,
             **asdict(declaration.evidence),
             "verified": stored.incoming.verified,
             "voice": declared_by,
-            "named": _named_keys(stored),
+            "named": named,
             "event_id": stored.event_id,
             "time": stored.time,
             "at": stored.at,
         }
     )
+
+
+def _opt_out_named_addresses(
+    named: Sequence[str], topic: str, declaration: _ConsentChange, stored: StoredEvent, changes: UnitOfWork
+) -> None:
+    """Enter every named address of a withdrawn channel in the register of opt-outs, whosever it is.
+
+    The register of a profile's own addresses is computed afterwards, by ``profiles.consent.effective``.
+    """
+    for channel, address in channel_addresses(named):
+        if declaration.channel in (channel, "all"):
+            changes.opt_out(channel, address, topic, declaration.source, stored)

@@ -22,28 +22,35 @@ from profiles.consent.ledger import (
 )
 from profiles.db.savepoints import is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, type_of_key
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 from profiles.state.bounds import MAX_TOPIC_LENGTH
 from profiles.state.unit_of_work import Row
 
 log = structlog.get_logger(__name__)
 
 # The latest declaration of each kind suffices; channels repeat a profile's consents with every call.
+# A declarant that is not the profile's counts as the first identifier of the profile that the event names,
+# so that the number of rows does not grow with the other identifiers that senders make up.
 _SELECT_CONSENT_INPUTS = """
 SELECT w.profile_id,
-  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.verified, c.voice, c.time, c.source,
-      c.event_id, c.at, c.named, c.text_version, c.method, c.jurisdiction, c.annulled))
-    FROM (SELECT DISTINCT ON (channel, topic, state, verified, voice, named, replied, annulled) * FROM
-        (SELECT *, CASE state WHEN 'granted' THEN method = 'keyword_start'
+  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.verified, c.speaker, c.time, c.source,
+      c.event_id, c.at, c.by_device, c.text_version, c.method, c.jurisdiction, c.annulled))
+    FROM (SELECT DISTINCT ON (channel, topic, state, verified, speaker, by_device, replied, annulled) * FROM
+        (SELECT *, CASE WHEN voice IS NULL OR voice = ANY(own.keys) THEN voice
+            ELSE COALESCE((SELECT n.key FROM unnest(named) WITH ORDINALITY n(key, place)
+              WHERE n.key = ANY(own.keys) ORDER BY n.place LIMIT 1), voice) END AS speaker,
+          EXISTS (SELECT 1 FROM unnest(named) n(key)
+            WHERE starts_with(n.key, 'push_token:') AND n.key = ANY(own.keys)) AS by_device,
+          CASE state WHEN 'granted' THEN method = 'keyword_start'
             ELSE method IN ('keyword', 'reply_doubtful', 'review') END IS TRUE AS replied,
           (method IN ('reply_doubtful', 'review') AND EXISTS (SELECT 1 FROM consent r
             WHERE r.state = 'granted'
               AND r.reviews = COALESCE(declared.reviews, declared.seq))) IS TRUE AS annulled
         FROM (SELECT * FROM consent WHERE profile_id = w.profile_id UNION ALL
-          SELECT * FROM consent WHERE state = 'withdrawn' AND profile_id <> w.profile_id AND named &&
-            (SELECT array_agg(type || ':' || value) FROM identifier
-              WHERE profile_id = w.profile_id AND status <> 'quarantined')) declared) judged
-      ORDER BY channel, topic, state, verified, voice, named, replied, annulled, time DESC,
+          SELECT * FROM consent
+          WHERE state = 'withdrawn' AND profile_id <> w.profile_id AND named && own.keys) declared)
+        judged
+      ORDER BY channel, topic, state, verified, speaker, by_device, replied, annulled, time DESC,
         source COLLATE "C" DESC, at DESC, event_id::text COLLATE "C" DESC NULLS LAST) c)::text AS words,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value, i.linked_at, i.vouched)) FROM identifier i
     WHERE i.profile_id = w.profile_id AND i.status <> 'quarantined')::text AS identifiers,
@@ -58,6 +65,8 @@ SELECT w.profile_id,
     JOIN unnest($2::text[], $3::text[]) AS t(channel, type) ON t.type = a.type
     JOIN opt_out o ON o.channel = t.channel AND o.address = a.value)::text AS marks
 FROM unnest($1::uuid[]) AS w(profile_id)
+CROSS JOIN LATERAL (SELECT array_agg(type || ':' || value) AS keys FROM identifier
+  WHERE profile_id = w.profile_id AND status <> 'quarantined') own
 """
 
 _DELETE_OPT_OUTS = """
@@ -178,18 +187,29 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
             topic[:MAX_TOPIC_LENGTH],
             state == "granted",
             verified,
-            _voice(voice, named, joined_at),
+            voice,
             _parse_time(time),
             source,
             _parse_uuid(event),
             _parse_time(at),
             ConsentEvidence(*evidence),
             annulled,
-            any(key in joined_at and type_of_key(key) == "push_token" for key in named),
+            by_device,
         )
-        for channel, topic, state, verified, voice, time, source, event, at, named, *evidence, annulled in (
-            orjson.loads(row["words"] or "[]")
-        )
+        for (
+            channel,
+            topic,
+            state,
+            verified,
+            voice,
+            time,
+            source,
+            event,
+            at,
+            by_device,
+            *evidence,
+            annulled,
+        ) in orjson.loads(row["words"] or "[]")
     )
     verified = [word for word in words if word.verified]
     subject = ConsentSubject(
@@ -210,11 +230,6 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
     ]
     effective = effective_consents(words, joined_at, vouched)
     return _LoadedConsents(row["profile_id"], subject, effective, stored, opt_outs)
-
-
-def _voice(voice: str | None, named: Sequence[str], own: Collection[str]) -> str | None:
-    """Return the declarant: ``voice``; if that is another profile's, this profile's first of ``named``."""
-    return voice if voice is None or voice in own else next((key for key in named if key in own), voice)
 
 
 def _parse_time(text: str) -> datetime:

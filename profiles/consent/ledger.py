@@ -146,7 +146,15 @@ def recompute_opt_outs(
     signatures = {
         (*_record_signature(record), record.channel) for person in subjects for record in person.records
     }
-    after = {place: entry for place, entry in before.items() if not _derives_from(signatures, entry)}
+    # An address that another event of theirs named, and that is nobody's, keeps its entry.
+    keys = {key for person in subjects for key in person.identifiers}
+    keys |= {each.declared_by for person in subjects for each in person.records if each.declared_by}
+    computed = set(channel_addresses(keys))
+    after = {
+        place: entry
+        for place, entry in before.items()
+        if place[:2] not in computed or not _derives_from(signatures, entry)
+    }
     for person in subjects:
         for former, verified in _former_address_entries(person):
             _merge_entries(after, former, verified=verified)

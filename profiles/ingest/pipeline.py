@@ -29,6 +29,7 @@ from profiles.ingest.event_store import (
     SUPERSEDING_PROBLEM,
     TOO_MANY_REFUSED,
     IngestResult,
+    IngestStatus,
     InsertedEvents,
     ParsedEvent,
     deduplicate,
@@ -151,14 +152,16 @@ class Ingest:
         return results
 
     async def _ingest_event_by_event(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
-        """Ingest each event in a savepoint, the verified ones first.
+        """Ingest each event in a savepoint: the verified ones first, then those that withdraw a consent.
 
         After ``MAX_REFUSALS`` refused events of one request, its other unverified events are rejected.
         """
         results: dict[int, IngestResult] = {}
         resolutions: list[IdentityResolution] = []
         refusals: Counter[str] = Counter()
-        for position in sorted(range(len(prepared)), key=lambda each: not prepared[each].incoming.verified):
+        for position in sorted(
+            range(len(prepared)), key=lambda each: _storing_order(prepared[each].incoming)
+        ):
             incoming = prepared[position].incoming
             if not incoming.verified and refusals[incoming.request] >= MAX_REFUSALS:
                 detail = (
@@ -185,11 +188,40 @@ class Ingest:
         first = deduplicate(prepared)
         inserted = await insert_events(connection, first, local=self._rules.local)
         new_events = [p for p in prepared if p.event_id in inserted.arrivals]
+        results = to_results(prepared, first, inserted)
+        new_events += await self._keep_withdrawals(connection, prepared, results, inserted)
         if new_events:
             now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
             resolutions.append(await self._apply_batch(connection, new_events, inserted, calendar))
-        return to_results(prepared, first, inserted), resolutions
+        return results, resolutions
+
+    async def _keep_withdrawals(
+        self,
+        connection: Any,
+        prepared: Sequence[ParsedEvent],
+        results: Sequence[IngestResult],
+        inserted: InsertedEvents,
+    ) -> list[ParsedEvent]:
+        """Store the withdrawals of events of which the id is taken by another content; return the new ones.
+
+        Whoever takes the id of an event must not silence its withdrawal. It is stored as an event of its own,
+        once for each content.
+        """
+        withdrawals = [
+            prepare_event(alone, (), filtered=False)
+            for parsed, result in zip(prepared, results, strict=True)
+            if result.status is IngestStatus.CONFLICT and declarations.may_withdraw(parsed.incoming)
+            for alone in declarations.withdrawals_alone(parsed.incoming)
+        ]
+        if not withdrawals:
+            return []
+        kept = await insert_events(connection, deduplicate(withdrawals), local=self._rules.local)
+        inserted.arrivals |= kept.arrivals
+        new_events = [parsed for parsed in withdrawals if parsed.event_id in kept.arrivals]
+        for parsed in new_events:
+            parsed.problems.append({"journey": "", "detail": _CONFLICT_PROBLEM})
+        return new_events
 
     async def _apply_batch(
         self,
@@ -217,7 +249,10 @@ class Ingest:
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
         batch.apply()
         for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
-            if not is_product_update(event) and position not in resolved.owners:
+            if position in resolved.withdrawals_alone:
+                batch.changes.events[event.event_id]["profile_id"] = resolved.owners[position]
+                batch.changes.add_problem(event.event_id, "", _WITHDRAWALS_ALONE_PROBLEM)
+            elif not is_product_update(event) and position not in resolved.owners:
                 batch.changes.add_problem(event.event_id, "", _describe_missing_owner(event))
             batch.route(position, parsed.route_matches.matches, calendar)
         for event in unnamed:
@@ -247,14 +282,32 @@ class Ingest:
             # this device. Other identifiers in the event are not proven by it.
             verified = verified or all(pair == address or pair[0] in DEVICE_TYPES for pair in identifiers)
             identifiers.append(address)
+        withdraws, proves = declarations.may_withdraw(incoming), declarations.proves_address(incoming)
         return EventIdentifiers.from_event(
             identifiers,
-            quarantine_cache=self._quarantine_cache,
+            # Such an event concerns the address itself, quarantined or not.
+            quarantine_cache=None if withdraws or proves else self._quarantine_cache,
+            withdraws=withdraws,
+            proves_address=proves,
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
             verified=verified,
             **origin,
         )
+
+
+_CONFLICT_PROBLEM = (
+    "an event with other content has its id: only its withdrawal counts; send it with an id of its own"
+)
+
+_WITHDRAWALS_ALONE_PROBLEM = (
+    "what it names is shared by so many that it is nobody's: its withdrawal counts for the addresses that it "
+    "names, and nothing else of it"
+)
+
+
+def _storing_order(incoming: IncomingEvent) -> tuple[bool, bool]:
+    return not incoming.verified, not declarations.may_withdraw(incoming)
 
 
 def _describe_missing_owner(event: StoredEvent) -> str:
@@ -362,9 +415,14 @@ class EventBatch:
             if not (self.changes.one_by_one and is_invalid_data(error)):
                 raise
             self.results.setdefault(position, ApplyResult(None, ()))
+            if all(row["event_id"] != event.event_id for row in self.changes.inserts["consent"]):
+                declarations.record_withdrawals(person, event, self.changes)
             self.changes.add_problem(event.event_id, "", f"not all of it could be applied: {error!r}")
 
     def _apply_to(self, position: int, event: StoredEvent, person: ProfileState) -> None:
+        if position in self.resolution.withdrawals_alone:
+            declarations.record_withdrawals(person, event, self.changes)
+            return
         if person.profile_id == self.resolution.owners[position]:
             self.results[position] = apply_event(person, event, self.changes)
             return

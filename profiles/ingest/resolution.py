@@ -1,7 +1,7 @@
 """Identity resolution: the profile of each event, under locks. One round trip for known identifiers."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -69,6 +69,11 @@ class EventIdentifiers:
     """Profile of the message that the event refers to, as read before the locks."""
     message_id: UUID | None = None
     """Id of that message."""
+    withdraws: bool = False
+    """Whether it may withdraw a consent. It then has an owner also where all that it names is quarantined."""
+    proves_address: bool = False
+    """Whether the owner of the one address that it names, or an operator, sent it. Then a quarantine of this
+    address by unverified events ends."""
 
     @classmethod
     def from_event(
@@ -233,6 +238,9 @@ class IdentityResolution:
     """Quarantined keys."""
     verified_keys: frozenset[str] = frozenset()
     """Those of ``quarantined`` that verified events quarantined. Only an operator releases them."""
+    withdrawals_alone: set[int] = field(default_factory=set)
+    """Positions of events that name quarantined identifiers only. Their owner is the profile of one of these,
+    and nothing but their withdrawals counts."""
     with_new_identifiers: set[UUID] = field(default_factory=set)
     """Profiles with an identifier that is new to them."""
     overtaken_messages: int = 0
@@ -248,6 +256,7 @@ async def resolve_identities(
     """
     groups = group_by_identifier(events)
     pointers = await upsert_identifiers(connection, events, groups)
+    events = await _link_proved_addresses(connection, events, groups, pointers)
     proposed = {group.proposed_id for group in groups}
     message_profiles = {named.profile_id for named in events if named.profile_id is not None}
     known = sorted({*pointers.profile_ids.values(), *message_profiles, *other_profiles} - proposed)
@@ -291,6 +300,36 @@ async def resolve_identities(
     owner_of_message = await _lock_message_profiles(connection, events, canonical, result)
     await _assign_owners(connection, events, owner_of_message, result)
     return result
+
+
+async def _link_proved_addresses(
+    connection: Any,
+    events: Sequence[EventIdentifiers],
+    groups: Sequence[IdentifierGroup],
+    pointers: IdentifierRows,
+) -> Sequence[EventIdentifiers]:
+    """Store a verified link for each quarantined address that an event proves; return the events with it.
+
+    Such a link releases the address, unless verified links quarantined it. An address that is not
+    quarantined keeps the links that it has.
+    """
+    proved = {
+        position
+        for position, named in enumerate(events)
+        if named.proves_address and any(key in pointers.quarantined for key in named.keys)
+    }
+    if not proved:
+        return events
+    trusted = [
+        replace(named, verified=True) if position in proved else named
+        for position, named in enumerate(events)
+    ]
+    linked = [group for group in groups if proved.intersection(group.positions)]
+    for group in linked:
+        for position in proved.intersection(group.positions):
+            group.links[keys_digest(trusted[position].keys), True] = position
+    pointers.new_links |= (await upsert_identifiers(connection, trusted, linked)).new_links
+    return trusted
 
 
 async def _lock_message_profiles(
@@ -396,6 +435,9 @@ async def _assign_owners(
             found.owners[position] = at[usable[0]]
             if len(profile_ids) > 1:
                 undecided[position] = usable
+        elif named.withdraws and named.keys:
+            found.owners[position] = at[named.keys[0]]
+            found.withdrawals_alone.add(position)
         found.other_profiles[position] = tuple(profile_ids)
     unverified_ids = {
         at[key] for position, usable in undecided.items() if not events[position].verified for key in usable

@@ -77,6 +77,8 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
             return ApplyResult(_apply_product_event(person, stored, stored.event, changes), ())
         case _ if stored.message_ref is not None:
             _apply_engagement(person, stored, stored.message_ref, changes)
+        case name if name in declarations.OPT_OUT_EVENT_TYPES:
+            declarations.record_opt_out_without_message(person, stored, changes)
     return ApplyResult(None, ())
 
 

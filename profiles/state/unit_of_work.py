@@ -88,6 +88,15 @@ UPSERT_OPT_IN_REQUESTS = _insert_sql(
     f"OR opt_in_request.settled_at < excluded.at - interval '{ASK_AGAIN_AFTER.days} days'",
 )
 
+# A later declaration stays in force. Of two at the same time the withdrawal does.
+UPSERT_OPT_OUTS = _insert_sql(
+    "opt_out",
+    "channel, address, topic, source, state, time, at",
+    "ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, state = excluded.state, "
+    "time = excluded.time, at = excluded.at WHERE excluded.time > opt_out.time "
+    "OR (excluded.time = opt_out.time AND opt_out.state = 'granted')",
+)
+
 INSERT_RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
   entered_at, on_merge)
@@ -187,6 +196,8 @@ class UnitOfWork:
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
     opt_in_requests: dict[tuple[str, str], Row] = field(default_factory=dict)
+    opt_outs: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    """(channel, address, topic) → the latest withdrawal of these events that names the address."""
     one_by_one: bool = field(default_factory=is_one_by_one)
     """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
@@ -227,6 +238,14 @@ class UnitOfWork:
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
         self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
 
+    def opt_out(self, channel: str, address: str, topic: str, source: str, stored: StoredEvent) -> None:
+        """Enter a withdrawal in the register of opt-outs, unless a later declaration is known."""
+        key = (channel, address, topic)
+        known = self.opt_outs.get(key)
+        if known is None or known["time"] < stored.time:
+            row = {"channel": channel, "address": address, "topic": topic, "source": source}
+            self.opt_outs[key] = row | {"state": "withdrawn", "time": stored.time, "at": stored.at}
+
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows, without runs of which another profile's live run has the key.
 
@@ -257,6 +276,7 @@ class UnitOfWork:
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
             (UPSERT_OPT_IN_REQUESTS, [row for _, row in sorted(self.opt_in_requests.items())]),
+            (UPSERT_OPT_OUTS, [row for _, row in sorted(self.opt_outs.items())]),
             (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
             (UPDATE_MESSAGES, self._highest_messages()),
             (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
@@ -308,7 +328,7 @@ class UnitOfWork:
                 await self._write_runs(connection, [run])
         statements = self._statements(persons)
         *others, events = statements
-        first = (INSERT_BY_TABLE["suppression"], INSERT_BY_TABLE["consent"])
+        first = (INSERT_BY_TABLE["suppression"], INSERT_BY_TABLE["consent"], UPSERT_OPT_OUTS)
         for statement, rows in sorted(others, key=lambda each: each[0] not in first):
             await self._execute_for_each(connection, statement, rows)
         await self._execute_for_each(connection, APPLY_RETURNS, self.returns)

@@ -28,12 +28,20 @@ SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AN
 
 # The profile that has the message's address now, as profiles may have been merged or split since.
 _SELECT_LINK_OWNER = """
-SELECT COALESCE(i.profile_id, m.profile_id) AS profile_id, i.type, i.value
-FROM message m LEFT JOIN identifier i
-  ON i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END AND i.value = m.address
+SELECT COALESCE(i.profile_id, m.profile_id) AS profile_id, a.type,
+  CASE WHEN a.type IS NOT NULL THEN m.address END AS value, m.profile_id AS message_profile
+FROM message m CROSS JOIN LATERAL (SELECT CASE WHEN m.address IS NULL THEN NULL
+    WHEN m.channel = 'email' THEN 'email' WHEN m.channel = 'sms' THEN 'phone' END AS type) a
+  LEFT JOIN identifier i ON i.type = a.type AND i.value = m.address
 WHERE m.message_id = $1
 """
 
+_SELECT_OPTED_OUT = """
+SELECT EXISTS (SELECT 1 FROM opt_out WHERE channel = $1 AND address = $2 AND state = 'withdrawn'
+  AND topic IN ('marketing', 'all'))
+"""
+
+_SELECT_RECORDED = "SELECT EXISTS (SELECT 1 FROM consent WHERE event_id = $1)"
 
 _SELECT_CONFIRMATION_LINK = """
 SELECT message_id, channel, address, COALESCE(sent_at, claimed_at, decided_at) AS sent_at
@@ -61,7 +69,9 @@ class Subscriber:
     identifiers: tuple[IdentifierView, ...] = ()
     """Empty: the profile no longer exists."""
     address: tuple[str, str] | None = None
-    """Type and value of the address that the message went to. None: not known, or in no profile any more."""
+    """Type and value of the address that the message went to, whatever became of it. None: not known."""
+    other_identifiers: tuple[IdentifierView, ...] = ()
+    """Those of the profile that the message was sent to, if the address is no longer of that profile."""
     consents: tuple[ConsentView, ...] = ()
     opt_outs: tuple[OptOutView, ...] = ()
     message_known: bool = False
@@ -94,7 +104,9 @@ async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber
     profile_id = owner or (await load_canonical_id(connection, given) if given else None)
     if profile_id is None:
         return Subscriber()
+    other = () if link is None or link["message_profile"] == profile_id else (link["message_profile"],)
     return Subscriber(
+        other_identifiers=tuple([each for one in other for each in await list_identifiers(connection, one)]),
         identifiers=tuple(await list_identifiers(connection, profile_id)),
         address=None if link is None or link["type"] is None else (link["type"], link["value"]),
         consents=tuple(await list_consents(connection, profile_id)),
@@ -103,6 +115,16 @@ async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber
         last_grant=await connection.fetchval(_SELECT_LAST_GRANT, profile_id, claim.channel),
         email_from_order=await connection.fetchval(_SELECT_EMAIL_FROM_ORDER, profile_id),
     )
+
+
+async def is_opted_out(connection: Any, channel: str, address: str) -> bool:
+    """Return whether an address is opted out of marketing on a channel."""
+    return bool(await connection.fetchval(_SELECT_OPTED_OUT, channel, address))
+
+
+async def is_recorded(connection: Any, event_id: UUID) -> bool:
+    """Return whether an event declared a consent that the ledger has recorded."""
+    return bool(await connection.fetchval(_SELECT_RECORDED, event_id))
 
 
 async def load_confirmation_link(connection: Any, claim: PreferenceClaim) -> ConfirmationLink | None:
