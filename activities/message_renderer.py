@@ -62,22 +62,33 @@ class MessageRenderer:
         return render_message(template, request.channel, context)
 
     def _presentable_context(self, request: SendMessage) -> dict[str, Any]:
-        """Return ``context=`` with only ids, and links to the shop, of what an unverified event stated."""
-        return {
-            name: self._to_presentable(value) if name in request.unverified_context else value
-            for name, value in request.context.items()
-        }
+        """Return ``context=`` as a message may show it.
+
+        Of what an unverified event stated only counts and links to the shop are left. An id, which a name
+        with ``_id`` at its end tells, is shown if a verified event stated it and it looks like a reference.
+        """
+        shown: dict[str, Any] = {}
+        for name, value in request.context.items():
+            is_id = name.endswith("_id")
+            if name in request.unverified_context:
+                shown[name] = None if is_id else self._to_presentable(value)
+            elif is_id and isinstance(value, str | int) and not isinstance(value, bool):
+                shown[name] = safe_reference(str(value))
+            else:
+                shown[name] = value
+        return shown
 
     def _to_presentable(self, value: Any) -> Any:
         match value:
             case str() if self._shop.is_own_link(value):
                 return value
             case str():
-                return safe_reference(value)
+                return None
             case list() | tuple():
                 return [self._to_presentable(inner) for inner in value]
             case dict():
-                return {safe_reference(str(name)) or "": self._to_presentable(v) for name, v in value.items()}
+                # Names are texts too, so a mapping is left out.
+                return None
             case None | bool() | int():
                 return value
             case _:

@@ -15,7 +15,6 @@ from babel import Locale, UnknownLocaleError
 from activities.content.sanitize import (
     absolute_url,
     safe_greeting_name,
-    safe_reference,
     safe_url,
     strip_unprintable,
     to_single_line,
@@ -289,7 +288,7 @@ def _item_values(item: Item, shop_url: str, shop: ShopDetails, unnamed_item: str
         crc32((item.key or name).encode(errors="replace")) % len(_PLACEHOLDER_COLORS)
     ]
     return {
-        "key": item.key if item.content_verified else safe_reference(item.key),
+        "key": item.key if item.content_verified else None,
         "name": name,
         "is_named": bool(known_name),
         "variant": to_single_line(item.variant or "", MAX_ITEM_NAME_LENGTH) or None,

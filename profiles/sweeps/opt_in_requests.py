@@ -63,6 +63,14 @@ UPDATE opt_in_request SET state = 'dropped', settled_at = now()
 WHERE state = 'waiting' AND at <= now() - $1::interval
 """
 
+# Once settled, a row keeps its address from being asked again, and counts within the hour.
+_DELETE_SETTLED = """
+DELETE FROM opt_in_request r USING (SELECT channel, address FROM opt_in_request
+  WHERE state <> 'waiting' AND settled_at < now() - $1::interval ORDER BY settled_at LIMIT 10000) old
+WHERE r.channel = old.channel AND r.address = old.address
+  AND r.state <> 'waiting' AND r.settled_at < now() - $1::interval
+"""
+
 _DELETE_FIRST_CONTACTS = "DELETE FROM first_contact WHERE recorded_at < now() - interval '7 days'"
 
 
@@ -84,11 +92,13 @@ async def sweep_opt_in_requests(
 
     Not asked is an address that has been confirmed, has refused, takes no messages, or belongs to a profile
     that was asked within ``ASK_AGAIN_AFTER``. Idempotent: the id of an event is the address and the instant
-    of its request. Also deletes rows of ``first_contact`` that no limit counts any more.
+    of its request. Also deletes requests that were settled ``ASK_AGAIN_AFTER`` ago, and rows of
+    ``first_contact`` that no limit counts any more.
     """
     async with database.transaction() as connection:
         await connection.execute(_DELETE_FIRST_CONTACTS)
         await connection.execute(_DROP_OLD, MAX_REQUEST_AGE)
+        await connection.execute(_DELETE_SETTLED, ASK_AGAIN_AFTER)
         asked = {row["sender"]: row["asked"] for row in await connection.fetch(_SELECT_ASKED)}
         arguments = (list(rules.channels), MAX_REQUEST_AGE, limit, CONFIRMATION_TEMPLATE, ASK_AGAIN_AFTER)
         rows = await connection.fetch(_SELECT_REQUESTS, *arguments)

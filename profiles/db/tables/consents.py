@@ -120,4 +120,5 @@ class OptInRequestTable(RecordedTable, table=True):
     __table_args__ = (
         Index("opt_in_request_waiting", "at", postgresql_where=text("state = 'waiting'")),
         Index("opt_in_request_asked", "settled_at", postgresql_where=text("state = 'asked'")),
+        Index("opt_in_request_settled", "settled_at", postgresql_where=text("state <> 'waiting'")),
     )

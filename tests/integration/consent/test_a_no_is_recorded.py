@@ -366,3 +366,119 @@ async def test_after_a_no_the_gate_refuses_marketing_whatever_became_of_the_addr
     assert await address.opted_out() == ["marketing"]
     # An address that servers have quarantined is nobody's, until an operator releases it.
     assert await address.decision() == ("no_address" if state is _quarantined_by_servers else "opted_out")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [_unknown, _known_to_the_shop, _named_by_pages, _quarantined_by_pages, _quarantined_by_servers],
+    ids=["of nobody yet", "known to the shop", "named by pages", "quarantined by pages", "by servers"],
+)
+async def test_after_a_stop_the_gate_refuses_marketing_to_the_number(
+    address: Address, state: Callable[[Address], Awaitable[None]]
+) -> None:
+    await state(address)
+    reply = {"from": address.phone, "text": "STOP"}
+    await address.send("Message Replied", reply, channel="sms", identifiers={}, server=True)
+    await address.granted_before()
+    named = {"phone": address.phone, "loyalty_id": address.loyalty_id}
+
+    assert await address.opted_out("sms", address.phone) == ["all"]
+    assert await address.decision(channel=Channel.SMS, **named) == "opted_out"
+
+
+async def test_without_a_no_the_gate_of_these_tests_allows(address: Address) -> None:
+    await _quarantined_by_pages(address)
+    await address.granted_before()
+
+    assert await address.decision() == "allow"
+
+
+@pytest.mark.parametrize("path", [_by_a_page, _by_traits, _by_an_event_whose_id_is_taken])
+async def test_a_later_yes_of_a_server_lifts_a_no_of_a_page(
+    address: Address, path: Callable[[Address], Awaitable[None]]
+) -> None:
+    await _quarantined_by_pages(address)
+    await path(address)
+    yes = {"consents": {"email": True}}
+    named = {"email": address.email, "loyalty_id": address.loyalty_id}
+    await address.send("Signed In", server=True, identifiers=named)
+    await address.send("Signed Up", server=True, identifiers=named, traits=yes)
+
+    assert await address.opted_out() == []
+    assert await address.decision() == "allow"
+
+
+STRANGERS_WORDS: dict[str, Row] = {
+    "marketing": {"channel": "all", "state": "withdrawn"},
+    "all": {"channel": "all", "state": "withdrawn", "topic": "all"},
+    "transactional": {"channel": "all", "state": "withdrawn", "topic": "transactional"},
+    "transactional by email": {"channel": "email", "state": "withdrawn", "topic": "transactional"},
+    "all by SMS": {"channel": "sms", "state": "withdrawn", "topic": "all"},
+}
+
+
+@pytest.mark.parametrize("words", STRANGERS_WORDS.values(), ids=STRANGERS_WORDS)
+async def test_a_strangers_no_stops_marketing_and_no_order_confirmation(address: Address, words: Row) -> None:
+    await address.granted_before()
+    victim = {"email": address.email, "phone": address.phone}
+    await address.send("Consent Changed", words, identifiers=victim)
+    channel = Channel.SMS if words["channel"] == "sms" else Channel.EMAIL
+    named = victim | {"loyalty_id": address.loyalty_id}
+
+    assert await address.decision(channel=channel, **named) == "opted_out"
+    assert await address.decision(MessageClass.TRANSACTIONAL, channel, **named) == "allow"
+
+
+async def test_a_strangers_stop_stops_marketing_and_no_order_confirmation(address: Address) -> None:
+    await address.granted_before()
+    await address.send(
+        "Message Replied", {"from": address.phone, "text": "STOP"}, channel="sms", identifiers={}
+    )
+    named = {"phone": address.phone, "loyalty_id": address.loyalty_id}
+
+    assert await address.decision(channel=Channel.SMS, **named) == "opted_out"
+    assert await address.decision(MessageClass.TRANSACTIONAL, Channel.SMS, **named) == "allow"
+
+
+async def test_a_servers_no_to_transactional_messages_stops_them(address: Address) -> None:
+    await address.granted_before()
+    await address.send("Consent Changed", STRANGERS_WORDS["transactional"], server=True)
+
+    assert await address.decision(MessageClass.TRANSACTIONAL) == "opted_out"
+
+
+async def test_stop_everything_also_counts_for_the_profile_that_the_mail_was_for(address: Address) -> None:
+    await address.granted_before()
+    link = await address.link()
+    await _quarantined_by_pages_of(address)
+    await address.api.client.post(f"/preferences/{link}", data={"form": "preferences", "nothing": "1"})
+    named = {"phone": address.phone, "loyalty_id": address.loyalty_id}
+
+    assert await address.decision(channel=Channel.SMS, **named) == "opted_out"
+
+
+async def _quarantined_by_pages_of(address: Address) -> None:
+    """The address is taken from the profile of the mail, as by a split."""
+    await address.facts.rows(
+        "UPDATE identifier SET status = 'quarantined', profile_id = $2 WHERE value = $1",
+        address.email,
+        await address.facts.who("anonymous_id", await _browser(address)),
+    )
+
+
+async def _browser(address: Address) -> str:
+    await address.send("Product Viewed", identifiers={"anonymous_id": f"q-{address.mark}"})
+    return f"q-{address.mark}"
+
+
+async def test_the_same_conflicting_no_is_stored_once(address: Address) -> None:
+    await _by_an_event_whose_id_is_taken(address)
+    taken = address.event("Consent Changed", NO, id=f"taken-{address.mark}")
+    for _ in range(3):
+        await address.send_all([taken])
+    ids = await address.facts.values(
+        "SELECT problems ->> -1 FROM event WHERE id LIKE $1", f"taken-{address.mark}/withdrawal/%"
+    )
+
+    assert len(ids) == 1
+    assert "only its withdrawal counts" in ids[0]

@@ -148,6 +148,24 @@ async def test_an_address_is_asked_once_in_thirty_days_whoever_asks_for_it(opt_i
         assert len(await opt_in.asked()) == asked
 
 
+@pytest.mark.parametrize("state", ["asked", "dropped"])
+async def test_a_settled_request_is_deleted_once_its_address_may_be_asked_again(
+    opt_in: OptIn, state: str
+) -> None:
+    for address, age in (("old@example.com", 31), ("new@example.com", 29)):
+        await opt_in.api.rows(
+            "INSERT INTO opt_in_request (channel, address, at, state, settled_at) "
+            "VALUES ('email', $1, now(), $2, now() - $3::interval)",
+            address,
+            state,
+            timedelta(days=age),
+        )
+    await opt_in.sweep()
+
+    left = await opt_in.api.rows("SELECT address FROM opt_in_request")
+    assert [row["address"] for row in left] == ["new@example.com"]
+
+
 async def test_a_profile_is_asked_once_though_a_page_puts_many_addresses_into_it(opt_in: OptIn) -> None:
     await opt_in.grants("email", who={"user_id": "u-1", "email": ADA})
     await opt_in.sweep()

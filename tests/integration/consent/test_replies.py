@@ -13,7 +13,7 @@ from profiles.db.database import Database
 from profiles.errors import NoChange, NotFound
 from profiles.ingest.event_store import IngestResult
 from profiles.messaging.claims import record_address_problem
-from tests.support.environments.api import event, opened
+from tests.support.environments.api import SERVER, SERVER_KEYS, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.queries.consent import may_mail, run_of
 
@@ -161,9 +161,9 @@ async def test_only_the_channel_of_text_messages_is_read(ada: Texting) -> None:
 
 async def test_a_reply_known_by_its_sender_alone_is_that_numbers(database_url: str) -> None:
     said = {"from": "+49 1511 2345678", "body": "stop"}
-    async with opened(database_url) as api:
+    async with opened(database_url, **SERVER_KEYS) as api:
         sms = event("Message Replied", channel="sms", identifiers={}, properties=said)
-        [accepted] = await api.results("/v1/events", sms)
+        [accepted] = await api.results("/v1/events", sms, headers=SERVER)
         profile = await api.read(f"/v1/profiles/phone/{PHONE}")
 
     assert accepted["status"] == "accepted"

@@ -204,18 +204,40 @@ def test_an_unverified_value_of_context_is_left_out(
             "https://shop.example.com/orders/1", "https://shop.example.com/orders/1", id="a link to the shop"
         ),
         pytest.param("https://evil.example/1", None, id="another link"),
-        pytest.param("WEB-1042", "WEB-1042", id="an id"),
+        pytest.param("WEB-1042", None, id="an id"),
         pytest.param("see evil.example", None, id="words"),
         pytest.param(99.0, None, id="an amount"),
         pytest.param(3, 3, id="a count"),
-        pytest.param(["WEB-1", "words"], ["WEB-1", None], id="a list"),
-        pytest.param({"words of mine": "x"}, {"": None}, id="a mapping"),
+        pytest.param([3, "words"], [3, None], id="a list"),
+        pytest.param({"words of mine": "x"}, None, id="a mapping"),
     ],
 )
-def test_of_an_unverified_value_ids_counts_and_links_to_the_shop_are_left(
+def test_of_an_unverified_value_counts_and_links_to_the_shop_are_left(
     value: object, expected: object
 ) -> None:
     assert renderer()._to_presentable(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("unverified", "value", "expected"),
+    [
+        pytest.param((), "WEB-1042", "WEB-1042", id="a verified reference"),
+        pytest.param((), 1042, "1042", id="a verified number"),
+        pytest.param((), "Call 0900 now", None, id="verified words"),
+        pytest.param(("order_id",), "WEB-1042", None, id="an unverified reference"),
+        pytest.param(("order_id",), "CALL-ME-0900", None, id="unverified words with a digit"),
+        pytest.param(("order_id",), 49900123456, None, id="an unverified number"),
+    ],
+)
+def test_an_id_is_shown_if_it_is_verified_and_looks_like_one(
+    unverified: tuple[str, ...], value: object, expected: str | None
+) -> None:
+    request = SendMessage(
+        run_id=str(new_id()), step="s", journey="carts", template="t", channel=Channel.EMAIL, promoting=None,
+        expires_at=NOW, context={"order_id": value}, unverified_context=unverified,
+    )  # fmt: skip
+
+    assert renderer()._presentable_context(request) == {"order_id": expected}
 
 
 @pytest.mark.parametrize("trait", ["first_name", "firstName", "name"])

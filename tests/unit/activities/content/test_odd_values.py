@@ -152,7 +152,9 @@ def test_a_template_may_have_words_of_its_own_for_an_item_without_a_name() -> No
             "01900000-0000-7000-8000-000000000003", "01900000-0000-7000-8000-000000000003", id="a UUID"
         ),
         pytest.param("Bitcoin 10", None, id="words"),
-        pytest.param("BITCOIN10", None, id="a word and a number"),
+        pytest.param("2026/10.42_b", "2026/10.42_b", id="with slashes, dots and underlines"),
+        pytest.param("evil.example/1", None, id="a host and a path"),
+        pytest.param("https://evil.example/1", None, id="a link"),
         pytest.param("a1.example", None, id="a host"),
         pytest.param("a@1", None, id="an address"),
         pytest.param("now", None, id="no digit"),
@@ -161,7 +163,7 @@ def test_a_template_may_have_words_of_its_own_for_an_item_without_a_name() -> No
         pytest.param("١٢٣", None, id="digits of another script"),
     ],
 )
-def test_of_an_unverified_text_only_an_id_is_left(text: str, expected: str | None) -> None:
+def test_a_reference_is_told_from_words_and_hosts(text: str, expected: str | None) -> None:
     assert safe_reference(text) == expected
 
 

@@ -40,7 +40,7 @@ def test_what_withdraws_and_what_does_not() -> None:
     assert withdraws(in_traits)
     assert withdraws(replace(EVENT, properties=SAID | {"channel": "all"}))
     assert withdraws(replace(EVENT, type="Message Unsubscribed"), message)
-    assert not withdraws(replace(EVENT, type="Message Unsubscribed"))
+    assert withdraws(replace(EVENT, type="Message Unsubscribed"))
     assert not withdraws(replace(EVENT, properties=SAID | {"state": "granted"}))
     assert not withdraws(replace(in_traits, traits={"consents": {"email": True}}))
 
