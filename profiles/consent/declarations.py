@@ -6,6 +6,7 @@ Which declaration is effective is not decided here, but in ``profiles.consent.le
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from uuid import UUID
 
 from profiles.consent import evidence, replies
 from profiles.consent.evidence import NO_EVIDENCE, ConsentEvidence
@@ -18,7 +19,12 @@ from profiles.identity.identifiers import (
     split_key,
     type_of_key,
 )
-from profiles.state.bounds import MAX_TOPIC_LENGTH, MAX_WORD_LENGTH
+from profiles.state.bounds import (
+    MAX_TOPIC_LENGTH,
+    MAX_TOPICS,
+    MAX_UNVERIFIED_TOPICS,
+    MAX_WORD_LENGTH,
+)
 from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
@@ -26,6 +32,9 @@ from profiles.state.unit_of_work import UnitOfWork
 MARKETING_TOPIC = "marketing"
 
 CONSENT_CHANGED = "Consent Changed"
+
+BROAD_TOPICS = frozenset({MARKETING_TOPIC, "all", "transactional"})
+"""Topics that every shop has."""
 
 ADDRESS_PROOF_SOURCES = frozenset({"waypost/preferences", "waypost/consents", "waypost/opt-in"})
 """Sources of Waypost's own events by which the owner of an address, or an operator, declares a consent of
@@ -270,7 +279,15 @@ def _declaring_key(stored: StoredEvent) -> str | None:
     return identifier_key(*named[0]) if named else _address_key(stored.message_ref)
 
 
-def _named_keys(stored: StoredEvent) -> list[str]:
+def declares_own_topic(incoming: IncomingEvent) -> bool:
+    """Return whether an event declares a consent to a topic that is none of ``BROAD_TOPICS``."""
+    if incoming.type != CONSENT_CHANGED or not incoming.properties.get("topic"):
+        return False
+    change = _change_in_properties(incoming)
+    return isinstance(change, _ConsentChange) and change.topic not in BROAD_TOPICS
+
+
+def named_keys(stored: StoredEvent) -> list[str]:
     """Return all identifiers that an event names or implies, as type:value, the strongest first."""
     pairs = list(stored.incoming.identifiers)
     if address := _address_key(stored.message_ref):
@@ -303,13 +320,16 @@ def _append(
         request_confirmations(stored, changes, declaration.channel)
     if not declaration.granted and declaration.channel in ("ads", "all"):
         changes.leave_audiences(person, "opted_out")
-    topic = declaration.topic
+    topic, named = declaration.topic, named_keys(stored)
+    if topic not in BROAD_TOPICS and not _is_topic_within_bound(person, stored, topic, named, changes):
+        if declaration.granted:
+            return
+        topic = MARKETING_TOPIC
     if topic in _UNVERIFIED_TOPICS_REPLACED and not (stored.incoming.verified or stored.message_ref):
         # Who knows an address must not stop its owner's order confirmations.
         topic = MARKETING_TOPIC
         problem = f"topic {declaration.topic} of an unverified event counts as {MARKETING_TOPIC}"
         changes.add_problem(stored.event_id, "", f"{problem}; send it with a server key")
-    named = _named_keys(stored)
     if not declaration.granted:
         _opt_out_named_addresses(named, topic, declaration, stored, changes)
     changes.inserts["consent"].append(
@@ -328,6 +348,27 @@ def _append(
             "at": stored.at,
         }
     )
+
+
+def _is_topic_within_bound(
+    person: ProfileState, stored: StoredEvent, topic: str, named: Sequence[str], changes: UnitOfWork
+) -> bool:
+    """Return whether a topic is on record, or one more is allowed; else add a problem."""
+    keys: tuple[UUID | str, ...] = (person.profile_id, *named)
+    holders = [changes.consent_topics.setdefault(each, set()) for each in keys]
+    known = set().union(*holders)
+    limit = MAX_TOPICS if stored.incoming.verified else MAX_UNVERIFIED_TOPICS
+    if topic not in known and len(known) >= limit:
+        changes.add_problem(
+            stored.event_id,
+            "",
+            f"a profile has {limit} topics of consent at most: a grant of one more is left out, and a "
+            f"withdrawal of one more counts for {MARKETING_TOPIC}, which is the whole channel",
+        )
+        return False
+    for topics in holders:
+        topics.add(topic)
+    return True
 
 
 def _opt_out_named_addresses(

@@ -19,7 +19,7 @@ from profiles.commerce.orders import (
     resolve_order_lines,
 )
 from profiles.commerce.suppressions import flag_sent_before_late_purchase
-from profiles.consent import declarations, effective
+from profiles.consent import declarations, effective, topics
 from profiles.db.database import Database
 from profiles.db.savepoints import is_invalid_data, one_by_one, savepoint
 from profiles.error_description import describe_error
@@ -353,6 +353,8 @@ class EventBatch:
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
         }
+        declared = [(events[position], owner) for position, owner in resolved.owners.items()]
+        batch.changes.consent_topics = await topics.load_topics(connection, declared)
         if late := list(dict.fromkeys([*batch._find_late_profiles(), *outdated])):
             batch.late_histories = await replay.load_history(connection, late)
         return batch

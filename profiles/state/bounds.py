@@ -27,6 +27,12 @@ MAX_WORD_LENGTH = 255
 MAX_TOPIC_LENGTH = 100
 """Characters of a topic of consent, which is a key together with an address."""
 
+MAX_UNVERIFIED_TOPICS = 50
+"""Topics of consent of one profile, beyond which an unverified event adds none."""
+
+MAX_TOPICS = 500
+"""The same for a verified event."""
+
 MAX_CART_LINES = 200
 """Lines of a cart. The oldest lines go."""
 
@@ -286,6 +292,11 @@ def limits_table() -> Iterator[tuple[str, str, str]]:
     yield "a cart", f"{MAX_CART_LINES} lines", "the oldest go"
     yield "open carts of a profile", f"{MAX_OPEN_CARTS}", "the one that changed least recently is closed"
     yield "`traits` of an event or a profile", f"{MAX_TRAITS}", "left out; of a profile, the weakest go"
+    yield (
+        "topics of consent of a profile",
+        f"{MAX_UNVERIFIED_TOPICS} from unverified events, {MAX_TOPICS} in all",
+        "a grant is left out, a withdrawal counts for `marketing`",
+    )
     yield "name of a trait", f"{MAX_TRAIT_NAME_LENGTH} characters", "left out"
     yield "text of a trait", f"{MAX_TRAIT_TEXT_LENGTH:,} characters", "cut"
     yield "list or object of a trait", f"{MAX_TRAIT_BYTES:,} bytes", "left out"

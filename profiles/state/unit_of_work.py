@@ -198,6 +198,8 @@ class UnitOfWork:
     opt_in_requests: dict[tuple[str, str], Row] = field(default_factory=dict)
     opt_outs: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     """(channel, address, topic) → the latest withdrawal of these events that names the address."""
+    consent_topics: dict[UUID | str, set[str]] = field(default_factory=dict)
+    """Profile, and identifier as type:value → its topics of consent on record."""
     one_by_one: bool = field(default_factory=is_one_by_one)
     """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
