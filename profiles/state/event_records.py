@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from profiles.db.sql import from_row
 from profiles.events import Event, Item, channel_content
@@ -172,16 +172,52 @@ def parse_event(
     context = channel_content(verified=verified)
     try:
         try:
-            return event_class.model_validate(fields, context=context), None
+            event, faults = event_class.model_validate(fields, context=context), []
         except ValidationError as error:
             faults = [(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)]
-        event = event_class.model_validate(
-            _without_paths(fields, [loc for loc, _ in faults]), context=context
-        )
+            left = _without_paths(fields, [loc for loc, _ in faults])
+            event = event_class.model_validate(left, context=context)
+        if beyond := _fields_beyond_64_bits(event):
+            faults += beyond
+            left = _without_paths(fields, [loc for loc, _ in faults])
+            event = event_class.model_validate(left, context=context)
+        if not faults:
+            return event, None
     except Exception as error:
         return None, f"properties do not fit {name}: {error}"[:_MAX_DETAIL_LENGTH]
     listed = "; ".join(f"{'.'.join(map(str, loc))}: {why}" for loc, why in faults)
     return event, f"left out, as it does not fit {name}: {listed}"[:_MAX_DETAIL_LENGTH]
+
+
+def _fields_beyond_64_bits(event: Event) -> list[tuple[tuple[int | str, ...], str]]:
+    """Return the fields with an integer that can be sent to no journey, and why.
+
+    A number or a text of many digits becomes such an integer where an event declares one.
+    """
+    declared = type(event).model_fields
+    return [
+        ((alias,), "an integer beyond 64 bits")
+        for name, value in event.__dict__.items()
+        if _is_beyond_64_bits(value)
+        for alias in dict.fromkeys((name, declared[name].alias or name))
+    ]
+
+
+def _is_beyond_64_bits(value: object) -> bool:
+    match value:
+        case bool() | str() | Item():
+            # The quantity of an item is bounded already.
+            return False
+        case int():
+            return not -(2**63) <= value < 2**64
+        case list() | tuple():
+            return any(_is_beyond_64_bits(inner) for inner in value)
+        case dict():
+            return any(_is_beyond_64_bits(inner) for inner in value.values())
+        case BaseModel():
+            return any(_is_beyond_64_bits(inner) for inner in value.__dict__.values())
+        case _:
+            return False
 
 
 def _without_paths(properties: dict[str, Any], paths: list[tuple[int | str, ...]]) -> dict[str, Any]:
