@@ -56,11 +56,8 @@ async def test_an_event_with_a_value_that_nothing_can_hold_is_stored(api: OpenAp
 
 
 async def test_a_count_beyond_64_bits_is_left_out_and_said(api: OpenApi) -> None:
-    body = (
-        '{"id": "1", "type": "Customer Lapsed", "source": "till", "identifiers": {"email": "a@example.com"}, '
-    )
-    body += f'"properties": {{"days_since_order": "{HUGE}", "orders": 3}}}}'
-    await api.results("/v1/events", body.encode(), headers=SERVER)
+    lapsed = event("Customer Lapsed", "1", properties={"days_since_order": HUGE, "orders": 3})
+    await api.results("/v1/events", lapsed, headers=SERVER)
     [row] = await api.rows("SELECT problems::text AS problems FROM event WHERE id = '1'")
 
     assert "days_since_order: an integer beyond 64 bits" in row["problems"]

@@ -12,7 +12,10 @@ from activities.contracts import SendMessage
 from activities.gate.send_gate import GateRequest, NotAllowed, SendClaim, SendGate
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Withhold
+from profiles.consent import declarations
 from profiles.db.sql import new_id
+from profiles.ingest import pipeline
+from profiles.state.unit_of_work import UnitOfWork
 from tests.support.builders.profiles import message_row
 from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, WRITE, OpenApi, opened
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness
@@ -482,3 +485,70 @@ async def test_the_same_conflicting_no_is_stored_once(address: Address) -> None:
 
     assert len(ids) == 1
     assert "only its withdrawal counts" in ids[0]
+
+
+@pytest.mark.parametrize("path", [_by_a_page, _by_traits, _by_an_order])
+async def test_without_the_register_a_no_of_a_quarantined_address_is_lost(
+    address: Address, path: Callable[[Address], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teeth: the no is kept with a profile alone, and with none where the address is nobody's."""
+    monkeypatch.setattr(UnitOfWork, "opt_out", lambda *_: None)
+    monkeypatch.setattr(declarations, "may_withdraw", lambda _: False)
+    await _quarantined_by_pages(address)
+    await path(address)
+    await address.granted_before()
+
+    assert await address.opted_out() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "recorded"),
+    [
+        (_named_by_pages, 200, True),
+        (_quarantined_by_pages, 200, True),
+        (_quarantined_by_servers, 409, False),
+    ],
+    ids=["named by pages", "quarantined by pages", "quarantined by servers"],
+)
+async def test_a_confirmation_of_a_quarantined_address_is_recorded_or_not_promised(
+    address: Address, state: Callable[[Address], Awaitable[None]], status: int, recorded: bool
+) -> None:
+    await state(address)
+    claim = address.api.doors.preference_tokens.verify(await address.link())
+    assert claim is not None
+    fields = (claim.profile_id, claim.message_id, claim.channel, claim.topic)
+    answer = await address.api.client.post(f"/opt-in/{address.api.doors.opt_in_tokens.issue(*fields)}")
+    grants = await address.facts.values(
+        "SELECT verified FROM consent WHERE state = 'granted' AND named @> ARRAY[$1]",
+        f"email:{address.email}",
+    )
+
+    assert answer.status_code == status
+    assert grants == [True] * recorded
+    if recorded:
+        assert await address.decision(email=address.email) == "allow"
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+async def test_a_switch_of_the_preferences_page_acts_on_a_quarantined_address(
+    address: Address, channel: str
+) -> None:
+    await _quarantined_by_pages(address)
+    form = {"form": "preferences", channel: "on"}
+    await address.api.client.post(f"/preferences/{await address.link()}", data=form)
+    page = await address.api.client.get(f"/preferences/{await address.link()}")
+
+    assert page.text.count(" checked") == 1
+    assert await _status(address) == "good"
+
+
+async def test_a_no_is_on_record_though_the_rest_of_its_event_cannot_be_applied(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(pipeline, "apply_event", fails)
+    await address.send("Consent Changed", NO)
+
+    assert await address.opted_out() == ["marketing"]
