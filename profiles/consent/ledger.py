@@ -146,7 +146,7 @@ def recompute_opt_outs(
     signatures = {
         (*_record_signature(record), record.channel) for person in subjects for record in person.records
     }
-    # An address that another event of theirs named, and that is nobody's, keeps its entry.
+    # An address that an event of theirs named, and that is in no profile here, keeps its entry.
     keys = {key for person in subjects for key in person.identifiers}
     keys |= {each.declared_by for person in subjects for each in person.records if each.declared_by}
     computed = set(channel_addresses(keys))

@@ -205,8 +205,8 @@ class Ingest:
     ) -> list[ParsedEvent]:
         """Store the withdrawals of events of which the id is taken by another content; return the new ones.
 
-        Whoever takes the id of an event must not silence its withdrawal. It is stored as an event of its own,
-        once for each content.
+        A sender that takes the id of an event must not silence its withdrawal. It is stored as an event of
+        its own, once for each content.
         """
         withdrawals = [
             prepare_event(alone, (), filtered=False)
@@ -301,8 +301,8 @@ _CONFLICT_PROBLEM = (
 )
 
 _WITHDRAWALS_ALONE_PROBLEM = (
-    "what it names is shared by so many that it is nobody's: its withdrawal counts for the addresses that it "
-    "names, and nothing else of it"
+    "what it names is quarantined, since so many profiles share it: its withdrawal counts for the addresses "
+    "that it names, and nothing else of it"
 )
 
 

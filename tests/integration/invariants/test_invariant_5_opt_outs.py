@@ -17,6 +17,7 @@ from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.consent import effective
 from profiles.db.database import Database
+from profiles.state.unit_of_work import UnitOfWork
 from tests.support.deadlines import scaled
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
@@ -220,6 +221,7 @@ async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be
     facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: the word kept with the profile alone."""
+    monkeypatch.setattr(UnitOfWork, "opt_out", lambda *_: None)
     monkeypatch.setattr(effective, "recompute_opt_outs", lambda *_: ([], []))
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []
