@@ -232,8 +232,10 @@ def _saved_event(subscriber: Subscriber, channels: list[str], at: datetime) -> I
 
 def _named_by_link(subscriber: Subscriber) -> tuple[str, str]:
     """Return the address of the link, else the subscriber's strongest identifier, as type and value."""
+    if subscriber.address is not None:
+        return subscriber.address
     first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
-    return subscriber.address or (first.type, first.value)
+    return first.type, first.value
 
 
 def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:
