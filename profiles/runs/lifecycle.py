@@ -45,8 +45,8 @@ WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = now(), error = COALESCE(error, 'the run has ended')
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND delivered_at IS NULL
   RETURNING event_id, seq, kind)
-SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
-  e.problems::text AS problems, m.kind
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.by_customer, e.cart_id,
+  e.properties::text AS properties, e.problems::text AS problems, m.kind
 FROM marked m JOIN event e USING (event_id) ORDER BY m.seq
 """
 
@@ -56,7 +56,7 @@ WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = '{OutboxKind.SIGNAL}'
   RETURNING event_id, seq, kind)
-SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.cart_id,
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.by_customer, e.cart_id,
   e.properties::text AS properties, e.problems::text AS problems, m.kind
 FROM marked m JOIN event e USING (event_id)
 WHERE NOT (m.event_id = ANY($2)) AND e.superseded_by IS NULL ORDER BY m.seq

@@ -67,7 +67,7 @@ INSERT_BY_TABLE = {
         "profile_id, channel, topic, state, source, text_version, method, jurisdiction, verified, voice, "
         "named, event_id, time, at",
     ),
-    "outbox": _insert_sql("outbox", "lane, kind, name, event_id, payload, trigger"),
+    "outbox": _insert_sql("outbox", "lane, kind, name, event_id, payload, trigger, verified"),
 }
 """Table → its insert. Rows keep their order, which is the order of the events."""
 
@@ -211,10 +211,14 @@ class UnitOfWork:
         *,
         event_id: UUID | None = None,
         trigger: bool = False,
+        verified: bool = True,
     ) -> None:
-        """Add a delivery. ``lane``: the run or audience member. ``trigger``: the event could start a run."""
+        """Add a delivery. ``lane``: the run or audience member. ``trigger``: the event could start a run.
+
+        ``verified``: whether the shop's systems sent the event, or Waypost; such rows are delivered first.
+        """
         row = {"lane": lane, "kind": kind, "name": name, "event_id": event_id, "payload": payload}
-        self.inserts["outbox"].append(row | {"trigger": trigger})
+        self.inserts["outbox"].append(row | {"trigger": trigger, "verified": verified})
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be processed, for which journey."""
