@@ -41,7 +41,7 @@ BATCH_SIZE = 100
 MAX_CONCURRENT_BATCHES = 3
 """Concurrent batches of one relay; each locks its own rows, as batches of several relays do.
 
-The first takes only lanes with a row of a verified event, so that these never wait for a slow batch of others.
+The first takes only lanes with a row of a verified event, which thus never wait for a slow batch of others.
 """
 
 IDLE_WAIT_S = 1.0

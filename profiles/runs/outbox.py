@@ -5,6 +5,7 @@ Anybody can send unverified events, so that rows of verified ones do not wait fo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -36,9 +37,12 @@ class OutboxRow:
 UNVERIFIED_SHARE = 0.2
 """Share of a batch that is kept for lanes without a verified row, which else would wait for all others."""
 
-# With SKIP LOCKED alone, two relays could deliver a purchase before its start. Only the first undelivered row
-# of a lane is due, until it is delivered and committed. A verified row that is not the first of its lane makes
-# the first one urgent. A row that both parts find is locked by both, and returned once.
+MAX_UNVERIFIED_SHARE = 0.4
+"""Most of a batch that such lanes get: Temporal is not busy with many of them when a verified row comes."""
+
+# With SKIP LOCKED alone, two relays could deliver a purchase before its start. Only the first undelivered
+# row of a lane is due, until it is delivered and committed. A verified row that is not the first of its lane
+# makes the first one urgent. A row that both parts find is locked by both, and returned once.
 # $1: most urgent rows, $2: most others, $3: most together.
 _LOCK_BATCH = """
 WITH urgent AS MATERIALIZED (
@@ -58,11 +62,13 @@ other AS MATERIALIZED (
     AND (r.state IS NULL OR r.state <> 'stuck') AND (o.retry_at IS NULL OR o.retry_at <= now())
     AND NOT EXISTS (SELECT 1 FROM outbox e
       WHERE e.lane = o.lane AND e.delivered_at IS NULL AND e.seq < o.seq)
-  ORDER BY o.seq LIMIT GREATEST(LEAST($2, $3 - (SELECT count(*) FROM urgent)), 0) FOR UPDATE OF o SKIP LOCKED)
-SELECT seq, lane, kind, name, payload::text AS payload, event_id, verified, workflow_id, profile_id FROM urgent
+  ORDER BY o.seq LIMIT GREATEST(LEAST($2, $3 - (SELECT count(*) FROM urgent)), 0)
+  FOR UPDATE OF o SKIP LOCKED)
+SELECT seq, lane, kind, name, payload::text AS payload, event_id, verified, workflow_id, profile_id
+FROM urgent
 UNION ALL
-SELECT seq, lane, kind, name, payload::text AS payload, event_id, verified, workflow_id, profile_id FROM other
-WHERE seq NOT IN (SELECT seq FROM urgent)
+SELECT seq, lane, kind, name, payload::text AS payload, event_id, verified, workflow_id, profile_id
+FROM other WHERE seq NOT IN (SELECT seq FROM urgent)
 """
 
 _UPDATE_DELIVERED = "UPDATE outbox SET delivered_at = now(), attempts = attempts + 1 WHERE seq = ANY($1)"
@@ -91,12 +97,15 @@ async def lock_batch(connection: Any, limit: int, *, urgent_only: bool = False) 
     """Lock and return up to ``limit`` rows, each of another lane. The locks last until COMMIT.
 
     Lanes with a row of a verified event come first, then the others; of each, the oldest first. A part of the
-    batch, ``UNVERIFIED_SHARE``, is kept for the others, unless ``urgent_only``.
+    batch, ``UNVERIFIED_SHARE``, is kept for the others. They get ``MAX_UNVERIFIED_SHARE`` at most, and none
+    if ``urgent_only``.
     """
-    kept = 0 if urgent_only else int(limit * UNVERIFIED_SHARE)
+    kept, most = (
+        (0, 0) if urgent_only else (int(limit * UNVERIFIED_SHARE), ceil(limit * MAX_UNVERIFIED_SHARE))
+    )
     return [
         from_row(OutboxRow, row, payload=orjson.loads(row["payload"]))
-        for row in await connection.fetch(_LOCK_BATCH, limit - kept, 0 if urgent_only else limit, limit)
+        for row in await connection.fetch(_LOCK_BATCH, limit - kept, most, limit)
     ]
 
 

@@ -206,11 +206,6 @@ def event_payload(
     return {name: value for name, value in payload.items() if value is not None}
 
 
-def is_of_shop(stored: StoredEvent) -> bool:
-    """Return whether the shop's systems sent an event, or Waypost: anybody can send the others in any number."""
-    return stored.incoming.verified and not stored.incoming.by_customer
-
-
 def _resolve_key(
     match: RouteMatch, person: ProfileState, applied: ApplyResult
 ) -> tuple[str | None, str | None]:
@@ -256,13 +251,7 @@ def _add_signal(
     else:
         payload = event_payload(stored, person, applied.cart_id)
     changes.add_outbox_row(
-        OutboxKind.SIGNAL,
-        run.run_id,
-        name,
-        payload,
-        event_id=stored.event_id,
-        trigger=trigger,
-        verified=is_of_shop(stored),
+        OutboxKind.SIGNAL, run.run_id, name, payload, event_id=stored.event_id, trigger=trigger
     )
 
 
@@ -288,13 +277,7 @@ def _add_start(
     changes.new_runs.append(run)
     payload = {"start": start, "event": event_payload(stored, person, applied.cart_id)}
     changes.add_outbox_row(
-        OutboxKind.START,
-        run_id,
-        stored.incoming.type,
-        payload,
-        event_id=stored.event_id,
-        trigger=True,
-        verified=is_of_shop(stored),
+        OutboxKind.START, run_id, stored.incoming.type, payload, event_id=stored.event_id, trigger=True
     )
     entries.append(stored.at)
     person.runs.append(LiveRun(run_id, journey, key, stored.at, clock_offset_s=offset, original_key=key))

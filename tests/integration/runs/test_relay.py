@@ -118,7 +118,7 @@ async def purchase_while_another_relay_tells_the_start(
     """What Temporal hears where one relay hangs in a start, and another one comes for what is next."""
     monkeypatch.setattr("workers.relay.BATCH_SIZE", 1)
     run_id = await a_cart_and_its_purchase(gate_env)
-    await gate_env.fetch_rows(f"UPDATE outbox SET verified = NOT ({unverified})")  # noqa: S608 - constants
+    await gate_env.fetch_rows(f"UPDATE outbox SET verified = NOT ({unverified})")
     notebook = Notebook()
     notebook.holding = asyncio.Event()
     first = asyncio.create_task(relay(gate_env, notebook).deliver_batch())
