@@ -139,8 +139,8 @@ async def test_batches_at_once_share_no_row_and_leave_none_idle(gate_env: GateHa
     done.set()
     await asyncio.gather(*tasks)
 
-    assert [len(rows) for rows in found] == [10, 10, 8]
-    assert len({row.seq for rows in found for row in rows}) == 28
+    assert [len(rows) for rows in found] == [10, 10, 10]
+    assert len({row.seq for rows in found for row in rows}) == 30
 
 
 def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:

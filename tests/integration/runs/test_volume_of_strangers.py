@@ -34,28 +34,28 @@ async def strangers_carts(shop: Waypost, count: int) -> None:
         await shop.ingest([replace(event, verified=False, sender="page") for event in events])
 
 
-async def confirmed_order(shop: Waypost) -> tuple[float, float]:
-    """Seconds until a verified order is told to Temporal, and until its confirmation is sent."""
+async def started(shop: Waypost) -> int:
+    [row] = await shop.fetch_rows("SELECT count(*) AS n FROM run WHERE temporal_run_id IS NOT NULL")
+    return int(row["n"])
+
+
+async def confirmed_order(shop: Waypost) -> tuple[float, int, float]:
+    """Seconds until a verified order is told to Temporal, carts told before, seconds to its confirmation."""
     order = {"order_id": "o-1", "products": [{"product_id": "chair", "price": 39.0}]}
     began = time.monotonic()
     await shop.ingest([shop.build_event("Order Completed", order, email="ada@example.com")])
-    told: float | None = None
+    told, carts = 0.0, 0
     async with asyncio.timeout(scaled(300)):
         while True:
             [state] = await shop.fetch_rows(
                 "SELECT bool_or(r.temporal_run_id IS NOT NULL) AS told, bool_or(m.status = 'sent') AS sent "
                 "FROM run r LEFT JOIN message m USING (run_id) WHERE r.journey = 'post-purchase'"
             )
-            if state["told"] and told is None:
-                told = time.monotonic() - began
+            if state["told"] and not told:
+                told, carts = time.monotonic() - began, await started(shop) - 1
             if state["sent"]:
-                return told or 0.0, time.monotonic() - began
+                return told, carts, time.monotonic() - began
             await asyncio.sleep(0.02)
-
-
-async def started(shop: Waypost) -> int:
-    [row] = await shop.fetch_rows("SELECT count(*) AS n FROM run WHERE temporal_run_id IS NOT NULL")
-    return int(row["n"])
 
 
 @pytest.mark.proof
@@ -67,13 +67,11 @@ async def test_a_verified_order_is_confirmed_before_the_carts_of_strangers(
     async with OutboxListener(database_url) as listener:
         delivering = asyncio.create_task(shop.relay.run(listener))
         try:
-            told, confirmed = await confirmed_order(shop)
-            carts = await started(shop) - 1
+            told, carts, confirmed = await confirmed_order(shop)
         finally:
             delivering.cancel()
             await asyncio.wait([delivering])
-    print(
-        f"\n{CARTS} carts: told after {told:.2f} s, confirmed after {confirmed:.2f} s, {carts} carts started"
-    )
+    print(f"\n{CARTS} carts: told after {told:.2f} s and {carts} carts, confirmed after {confirmed:.2f} s")
 
-    assert carts < CARTS
+    # What the relay had in hand when the order came, and a batch or two of its share.
+    assert carts < 200
