@@ -14,9 +14,9 @@ RECHECK_INTERVAL = timedelta(minutes=10)
 def counts_as_first_contact(plan: Plan, facts: Facts) -> bool:
     """Return whether a message counts against the limits.
 
-    Any does that goes to an address which no verified event has named. To other addresses, transactional ones
-    do whose run no verified event started: neither consent nor caps bound them. Marketing to these is bounded
-    by both.
+    Any does that goes to an address which no verified event has named. To other addresses, a transactional
+    one does if no verified event started its run: neither consent nor caps bound it. Marketing to these is
+    bounded by both.
     """
     if plan.channel is Channel.ADS:
         return False

@@ -309,7 +309,7 @@ class EventBatch:
     """(event, another profile that it names) → carts of that profile that it changed."""
 
     def __post_init__(self) -> None:
-        self.changes.events_of_anybody.update(
+        self.changes.untrusted_events.update(
             event.event_id
             for event in self.events
             if not event.incoming.verified or event.incoming.by_customer

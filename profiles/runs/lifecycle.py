@@ -145,8 +145,8 @@ async def _reroute(
         journey, key, entered = never_entered
         entries = person.run_entries.get((journey, key), [])
         person.run_entries[journey, key] = [each for each in entries if each != entered]
-    of_anybody = {row["event_id"] for row in rows if not row.get("verified", True) or row.get("by_customer")}
-    changes = UnitOfWork(events_of_anybody=of_anybody)
+    untrusted = {row["event_id"] for row in rows if not row.get("verified", True) or row.get("by_customer")}
+    changes = UnitOfWork(untrusted_events=untrusted)
     for row in rows:
         incoming, _ = bound_event(incoming_from_row(row))
         event, _ = parse_event(incoming.type, incoming.properties, verified=incoming.verified)

@@ -1,6 +1,6 @@
 """The outbox to Temporal and the ad platform. Only the oldest row of each lane (partition key) is due.
 
-Anybody can send unverified events, so that rows of verified ones do not wait for theirs.
+Every reader of a page's source can send unverified events, so that rows of verified ones do not wait for them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -188,8 +188,8 @@ class UnitOfWork:
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
     opt_in_requests: dict[tuple[str, str], Row] = field(default_factory=dict)
-    events_of_anybody: set[UUID] = field(default_factory=set)
-    """Events that neither the shop's systems nor Waypost sent: anybody can send them in any number."""
+    untrusted_events: set[UUID] = field(default_factory=set)
+    """Events that neither the shop's systems nor Waypost sent. Any sender can send them in any number."""
     left_out: Counter[tuple[UUID, str]] = field(default_factory=Counter)
     """(event, table or "run") → how many of its derived rows, or of its starts, were left out."""
     unstarted_runs: UnstartedRuns | None = None
@@ -225,7 +225,7 @@ class UnitOfWork:
         """
         row = {"lane": lane, "kind": kind, "name": name, "event_id": event_id, "payload": payload}
         self.inserts["outbox"].append(
-            row | {"trigger": trigger, "verified": event_id not in self.events_of_anybody}
+            row | {"trigger": trigger, "verified": event_id not in self.untrusted_events}
         )
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
@@ -302,7 +302,7 @@ class UnitOfWork:
         ]
 
     async def _leave_out_excess_runs(self, connection: Any) -> None:
-        excess = [run for run in self.new_runs if run["entry_event"] in self.events_of_anybody]
+        excess = [run for run in self.new_runs if run["entry_event"] in self.untrusted_events]
         if self.unstarted_runs is None or not excess or not await self.unstarted_runs.is_full(connection):
             return
         for run in excess:
