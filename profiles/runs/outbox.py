@@ -1,6 +1,6 @@
 """The outbox to Temporal and the ad platform. Only the oldest row of each lane (partition key) is due.
 
-Every reader of a page's source can send unverified events, so that rows of verified ones do not wait for them.
+A page's key is public, so that rows of verified events do not wait for those of unverified ones.
 """
 
 from collections.abc import Mapping, Sequence
