@@ -128,6 +128,8 @@ async def _lifespan(
         local=settings.waypost_local,
         suppression_rule_for=partial(rule_for, limits),
         on_late_purchase=metrics.overtaken_messages.inc,
+        on_left_out=lambda key, code, times: metrics.left_out.labels(key, code).inc(times),
+        max_unstarted_runs=settings.waypost_max_unstarted_runs,
     )
     ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, database.ping)

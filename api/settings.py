@@ -87,6 +87,12 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         ge=0,
         description="events a second that a process takes in under one write key; 0: any number",
     )
+    waypost_max_unstarted_runs: int = Field(
+        default=50_000,
+        ge=0,
+        description="runs begun by unverified events that may wait for their start; beyond it such events "
+        "start none; 0: any number",
+    )
     default_timezone: str = Field(default="UTC", description="IANA zone of profiles without a known one")
     default_region: str = Field(
         default="", description="ISO 3166 code of the country that phone numbers without one belong to"

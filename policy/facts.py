@@ -147,7 +147,11 @@ class WaitingFact:
 
 @dataclass(frozen=True, slots=True)
 class FirstContactLimits:
-    """How many messages go to addresses that no verified event has named: any sender can invent them."""
+    """How many messages any sender can cause with unverified events.
+
+    Counted are messages of both classes to addresses that no verified event has named, and transactional
+    messages of runs that no verified event started.
+    """
 
     per_hour: int = 500
     per_sender_hour: int = 250
@@ -159,7 +163,7 @@ class FirstContactLimits:
 
 @dataclass(frozen=True, slots=True)
 class FirstContacts:
-    """The messages so far to addresses that no verified event has named, and their limits."""
+    """The messages so far that unverified events have caused, and their limits."""
 
     in_hour: int
     by_sender_in_hour: int
@@ -189,7 +193,9 @@ class Facts:
     address_country: str | None = None
     """Country of a number that is not confirmed; None: of another address, or unknown."""
     first_contacts: FirstContacts | None = None
-    """None: the address is confirmed."""
+    """None: the message is not one that ``FirstContactLimits`` counts, or it is not counted yet."""
+    run_verified: bool = True
+    """Whether a verified event started the run, or could have started it."""
     unverified_grant: bool = False
     """Whether only unverified events have granted the channel."""
     unverified_checkout: bool = False

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import (
+    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
@@ -28,6 +29,9 @@ from workers.temporal_errors import (
 )
 
 RPC_TIMEOUT = timedelta(seconds=10)
+
+UNVERIFIED_PRIORITY = Priority(priority_key=4)
+"""Priority of the tasks of a run that an unverified event started. All others have Temporal's default, 3."""
 
 
 class DeliveryStatus(Enum):
@@ -54,6 +58,9 @@ class Delivery:
         Idempotent: the workflow id contains our run id and may not be reused, so "already started" means
         redelivery, and the run id of the started workflow is returned.
 
+        The tasks of the run, its activities included, come after those of runs that a verified event started,
+        wherever tasks wait for a worker. A server without priorities ignores that.
+
         Registers the search attributes of runs before the first start, because a worker may not have started
         yet.
 
@@ -78,6 +85,7 @@ class Delivery:
                         SearchAttributePair(JOURNEY_KEY_ATTRIBUTE, start.key),
                     ]
                 ),
+                priority=Priority.default if row.verified else UNVERIFIED_PRIORITY,
                 static_summary=static_summary(start, row.name, row.payload["event"]),
                 static_details=static_details(start, row.payload["event"]),
                 rpc_timeout=RPC_TIMEOUT,

@@ -39,7 +39,10 @@ log = structlog.get_logger("relay")
 
 BATCH_SIZE = 100
 MAX_CONCURRENT_BATCHES = 3
-"""Concurrent batches of one relay; each locks its own rows, as batches of several relays do."""
+"""Concurrent batches of one relay; each locks its own rows, as batches of several relays do.
+
+The first takes only lanes with a row of a verified event, which thus never wait for a slow batch of others.
+"""
 
 IDLE_WAIT_S = 1.0
 """Seconds to wait for a notification before the outbox is read anyway."""
@@ -122,19 +125,21 @@ class Relay:
         """
         heartbeat = heartbeat or Heartbeat("relay")
         loops = [
-            self._deliver_batches(listener, heartbeat.pulse(f"deliveries {number}", MAX_LOOP_AGE_S))
+            self._deliver_batches(
+                listener, heartbeat.pulse(f"deliveries {number}", MAX_LOOP_AGE_S), urgent_only=number == 1
+            )
             for number in range(1, MAX_CONCURRENT_BATCHES + 1)
         ]
         await asyncio.gather(*loops)
 
-    async def _deliver_batches(self, listener: OutboxListener, pulse: Pulse) -> None:
+    async def _deliver_batches(self, listener: OutboxListener, pulse: Pulse, *, urgent_only: bool) -> None:
         """Deliver one batch after the other. Back off exponentially after any error."""
         pause = _MIN_RETRY_DELAY_S
         while True:
             pulse.turn()
             seen_count = listener.notifications
             try:
-                processed = await self.deliver_batch()
+                processed = await self.deliver_batch(urgent_only=urgent_only)
                 pulse.succeed()
                 pause = _MIN_RETRY_DELAY_S
                 if processed == 0:
@@ -148,16 +153,17 @@ class Relay:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _MAX_RETRY_DELAY_S)
 
-    async def deliver_batch(self) -> int:
+    async def deliver_batch(self, *, urgent_only: bool = False) -> int:
         """Deliver one batch of rows of different lanes. Return how many rows were processed.
 
+        ``urgent_only``: only of lanes with a row of a verified event.
         Processed rows are delivered, stuck or rescheduled. No error of a row affects another one.
         Raises ``TemporalUnavailable`` if Temporal took no row or limits the rate, and errors of Postgres,
         after the results of the other rows are committed.
         """
         outcome = BatchResult()
         async with self._database.transaction() as connection:
-            rows = await outbox.lock_batch(connection, BATCH_SIZE)
+            rows = await outbox.lock_batch(connection, BATCH_SIZE, urgent_only=urgent_only)
             if not rows:
                 return 0
             # Additions go last: an addition needs an earlier removal confirmed, perhaps in this very batch.

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contracts import CloseRun, HoldSpec, JoinAudience, SendMessage
 from activities.gate.mapping import to_facts, to_message_row, to_plan
+from policy.checks.first_contacts import counts_as_first_contact
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
 from policy.facts import Facts, FirstContactLimits, FirstContacts, Plan
@@ -80,7 +81,7 @@ class Decider:
     ) -> DecisionRecord:
         """Decide at the run's current time. Locks held: the profile's.
 
-        Writes nothing but the count of messages to addresses that no verified event has named.
+        Writes nothing but the count of messages that unverified events have caused.
 
         ``breaker_open_until`` is the end of the circuit breaker's backoff for the channel's provider.
         """
@@ -93,7 +94,7 @@ class Decider:
             return DecisionRecord(verdict, None, row, self.default_zone)
         verdict = decide(plan, facts, self.limits, at)
         sender = ""
-        if isinstance(verdict, Allow) and not facts.address_confirmed:
+        if isinstance(verdict, Allow) and counts_as_first_contact(plan, facts):
             # Counted last, since all that are counted wait for each other.
             facts, sender = await self._with_first_contacts(connection, request, snapshot, facts, at)
             verdict = decide(plan, facts, self.limits, at)

@@ -97,6 +97,7 @@ def to_facts(
         address_from_order=snapshot.email_from_order,
         address_confirmed=confirmed,
         address_country=country_for_phone(address) if address and not confirmed else None,
+        run_verified=snapshot.run_verified,
         unverified_grant=snapshot.unverified_grant,
         unverified_checkout=channel is Channel.EMAIL and snapshot.unverified_checkout,
         suppressions=tuple(

@@ -86,6 +86,13 @@ class Metrics:
             "Messages that promoted items of an earlier purchase that was received too late",
             registry=self.registry,
         )
+        self.left_out = Counter(
+            "waypost_ingest_left_out",
+            "Parts of accepted events without effect, by label of the key and by code: superseded (a more "
+            "trusted event took its place), run (too many runs wait), else the table of a refused row",
+            ["key", "code"],
+            registry=self.registry,
+        )
         self.queued_events = self._gauge(
             "waypost_ingest_queued", "Events that wait for a transaction to begin"
         )

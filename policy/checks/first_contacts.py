@@ -1,14 +1,28 @@
-"""Limits of messages to addresses that no verified event has named, for the checks of the gate."""
+"""Limits of the messages that unverified events can cause, for the checks of the gate."""
 
 from datetime import datetime, timedelta
 from zlib import crc32
 
 from policy.checks.result import CheckResult, deferred, denied
 from policy.facts import Facts, Plan
-from policy.verdict import Channel, Reason
+from policy.verdict import Channel, MessageClass, Reason
 
 RECHECK_INTERVAL = timedelta(minutes=10)
 """Shortest wait of a message over an hourly limit. At the longest, it waits twice as long."""
+
+
+def counts_as_first_contact(plan: Plan, facts: Facts) -> bool:
+    """Return whether a message counts against the limits.
+
+    Any does that goes to an address which no verified event has named. To other addresses, a transactional
+    one does if no verified event started its run: neither consent nor caps bound it. Marketing to these is
+    bounded by both.
+    """
+    if plan.channel is Channel.ADS:
+        return False
+    if not facts.address_confirmed:
+        return True
+    return plan.message_class is MessageClass.TRANSACTIONAL and not facts.run_verified
 
 
 def country_denial(plan: Plan, facts: Facts) -> CheckResult | None:
@@ -17,7 +31,7 @@ def country_denial(plan: Plan, facts: Facts) -> CheckResult | None:
     SMS to some countries cost the sender much, of which the owner of a number gets a share.
     """
     contacts = facts.first_contacts
-    if contacts is None or plan.channel is not Channel.SMS:
+    if contacts is None or facts.address_confirmed or plan.channel is not Channel.SMS:
         return None
     country = facts.address_country
     if country is not None and country in contacts.limits.countries:
@@ -37,20 +51,27 @@ def address_denial(facts: Facts) -> CheckResult | None:
         return None
     return denied(
         Reason.CAPPED,
-        f"only pages have named the address, and it got {contacts.to_address_in_day} of "
-        f"{contacts.limits.per_address_day} messages in the last day",
+        f"{_cause(facts)}, and the address got {contacts.to_address_in_day} of "
+        f"{contacts.limits.per_address_day} such messages in the last day",
+    )
+
+
+def _cause(facts: Facts) -> str:
+    """Return why the message counts."""
+    return (
+        "only a page has started this run" if facts.address_confirmed else "only pages have named the address"
     )
 
 
 def describe_usage(facts: Facts) -> str:
-    """Describe the limits that a message passes; empty where the address is confirmed."""
+    """Describe the limits that a message passes; empty where it does not count."""
     contacts = facts.first_contacts
     if contacts is None:
         return ""
     limits = contacts.limits
     return (
-        f"; {contacts.in_hour} of {limits.per_hour} in the last hour to addresses that only pages have "
-        f"named, {contacts.by_sender_in_hour} of {limits.per_sender_hour} by this key"
+        f"; {_cause(facts)}: {contacts.in_hour} of {limits.per_hour} such messages in the last hour, "
+        f"{contacts.by_sender_in_hour} of {limits.per_sender_hour} by this key"
     )
 
 
@@ -68,5 +89,5 @@ def hourly_deferral(plan: Plan, facts: Facts, at: datetime) -> CheckResult | Non
         return None
     # The next attempts are spread by profile, so that they do not come at once.
     wait = RECHECK_INTERVAL * (1 + crc32(facts.person.encode()) % 60 / 60)
-    detail = f"{used} in the last hour to addresses that only pages have named"
+    detail = f"{_cause(facts)}; {used} such messages in the last hour"
     return deferred(Reason.PROVIDER_BUDGET, min(at + wait, max(plan.expires_at, at)), detail)

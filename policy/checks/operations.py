@@ -20,6 +20,9 @@ _RECHECK_AGE_DIVISOR = 12
 
 BUDGET_WINDOW = timedelta(minutes=1)
 
+UNVERIFIED_BUDGET_SHARE = 0.8
+"""Share of a provider's budget that runs without a verified event use at most. The rest is for the others."""
+
 
 def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Defer while a kill switch names the plan's channel, journey or template, or everything.
@@ -58,7 +61,8 @@ def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
     """Defer while the circuit breaker of the channel's provider is open, or its budget per minute is used up.
 
     Applies to both message classes, since it is the provider's limit. Defers at most until the plan's expiry.
-    So does an hourly limit of messages to addresses that only pages have named.
+    So does an hourly limit of messages that unverified events have caused. Of the budget, runs that no
+    verified event started use ``UNVERIFIED_BUDGET_SHARE``.
     Raises ValueError where there is a budget and the claims were not counted.
     """
     channel = plan.channel
@@ -76,8 +80,12 @@ def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
         return passed(f"no budget on {channel.value}{describe_usage(facts)}")
     if facts.claims_last_minute is None:
         raise ValueError(f"expected the claims of the last minute on {channel.value}, got none: count them")
-    detail = f"{facts.claims_last_minute} of {budget.per_minute} on {channel.value} in the last minute"
-    if facts.claims_last_minute < budget.per_minute:
+    most, limit = budget.per_minute, str(budget.per_minute)
+    if not facts.run_verified and most > 1:
+        most = max(1, int(most * UNVERIFIED_BUDGET_SHARE))
+        limit = f"{most} (of {budget.per_minute}, as only a page has started this run)"
+    detail = f"{facts.claims_last_minute} of {limit} on {channel.value} in the last minute"
+    if facts.claims_last_minute < most:
         return passed(f"{detail}{describe_usage(facts)}")
     # The next attempts are spread over a minute by profile, so that they do not come at once.
     wait = BUDGET_WINDOW * (1 + crc32(facts.person.encode()) % 60 / 60)

@@ -1,7 +1,7 @@
 """Ingest: one Postgres transaction for events, profiles, facts, runs and outbox rows."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -50,6 +50,7 @@ from profiles.state.clock import StackClock
 from profiles.state.event_records import EventSortKey, IncomingEvent, StoredEvent
 from profiles.state.profile_state import ProfileState, load_profile_states
 from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unstarted_runs import DEFAULT_MAX_UNSTARTED_RUNS, UnstartedRuns
 
 INTERNAL_SOURCE_PREFIX = "waypost/"
 """Prefix of the sources of Waypost's own events."""
@@ -75,6 +76,12 @@ class IngestConfig:
     """How long a purchase suppresses its item; None: permanently."""
     suppression_rule_for: SuppressionRuleLookup | None = None
     """The shop's rule for one item; None: ``suppression_window``, for the product."""
+    max_unstarted_runs: int = DEFAULT_MAX_UNSTARTED_RUNS
+    """Runs of unverified events that may wait for their start; beyond it they start none. 0: no bound."""
+    on_left_out: Callable[[str, str, int], object] | None = None
+    """Called after COMMIT for accepted events of which a part had no effect: the label of the key, the code,
+    and how often. Codes: ``superseded`` (a more trusted event took its place; the key is that one's), ``run``
+    (too many runs wait), else the table of a row that Postgres refused."""
     on_late_purchase: Callable[[int], object] | None = None
     """Called after COMMIT with the number of messages that were sent before a late purchase arrived."""
 
@@ -97,6 +104,7 @@ class Ingest:
         self._routes = tuple(routes)
         self._rules = rules or IngestConfig()
         self._quarantine_cache = QuarantineCache()
+        self._unstarted_runs = UnstartedRuns(self._rules.max_unstarted_runs)
 
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
         """Ingest events in one transaction; results keep the order given. Returns only after COMMIT.
@@ -147,6 +155,9 @@ class Ingest:
             # The quarantines that a transaction found apply once it is committed.
             self._quarantine_cache.add(resolved.quarantined, resolved.verified_keys)
             log_quarantines(resolved.merge_result.new_quarantines)
+            if self._rules.on_left_out:
+                for (key, code), times in resolved.left_out.items():
+                    self._rules.on_left_out(key, code, times)
             if self._rules.on_late_purchase and resolved.overtaken_messages:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
@@ -244,6 +255,7 @@ class Ingest:
         # A new statement after the locks sees what was committed while they were waited for.
         outdated = await inserted.load_superseded_owners(connection)
         batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for, outdated)
+        batch.changes.unstarted_runs = self._unstarted_runs
         for event, parsed in zip(stored_events, new_events, strict=True):
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
@@ -261,6 +273,7 @@ class Ingest:
         for event_id in inserted.superseded.values():
             batch.changes.add_problem(event_id, "", SUPERSEDING_PROBLEM)
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
+        resolved.left_out = _count_left_out(stored_events, batch.changes.left_out, inserted)
         if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
             await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})
         return resolved
@@ -310,6 +323,20 @@ def _storing_order(incoming: IncomingEvent) -> tuple[bool, bool]:
     return not incoming.verified, not declarations.may_withdraw(incoming)
 
 
+def _count_left_out(
+    events: Sequence[StoredEvent], parts: Mapping[tuple[UUID, str], int], inserted: InsertedEvents
+) -> Counter[tuple[str, str]]:
+    """Return (label of the key, code) → how often, as ``IngestConfig.on_left_out`` describes."""
+    counts: Counter[tuple[str, str]] = Counter()
+    if parts or inserted.superseded:
+        keys = {event.event_id: event.incoming.sender or "" for event in events}
+        for (event_id, code), times in parts.items():
+            counts[keys.get(event_id, ""), code] += times
+        for event_id in inserted.superseded.values():
+            counts[keys.get(event_id, ""), "superseded"] += 1
+    return counts
+
+
 def _describe_missing_owner(event: StoredEvent) -> str:
     if event.incoming.identifiers:
         return "what it names is shared by so many that it is nobody's: it counts for no one"
@@ -333,6 +360,13 @@ class EventBatch:
     """Profiles with changed consent declarations."""
     shared_purchase_carts: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
     """(event, another profile that it names) → carts of that profile that it changed."""
+
+    def __post_init__(self) -> None:
+        self.changes.untrusted_events.update(
+            event.event_id
+            for event in self.events
+            if not event.incoming.verified or event.incoming.by_customer
+        )
 
     @classmethod
     async def load(

@@ -1,5 +1,6 @@
 """Identity resolution: the profile of each event, under locks. One round trip for known identifiers."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -245,6 +246,8 @@ class IdentityResolution:
     """Profiles with an identifier that is new to them."""
     overtaken_messages: int = 0
     """Number of messages that were sent before a late purchase of their items arrived."""
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(label of the key, code) → number of parts of accepted events without effect."""
 
 
 async def resolve_identities(

@@ -1,4 +1,4 @@
-"""Messages to addresses that no verified event has named: counted and recorded in the gate's transaction."""
+"""Messages that unverified events have caused: counted and recorded in the gate's transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,10 +55,22 @@ async def count_first_contacts(
     Locks held: the profile's.
     """
     await connection.execute(_LOCK, _LOCK_KEY)
-    row = await connection.fetchrow(_SELECT_COUNTS, run_id, message_id, channel, address, at)
+    mailbox = counted_mailbox(address)
+    row = await connection.fetchrow(_SELECT_COUNTS, run_id, message_id, channel, mailbox, at)
     return FirstContactCounts(**row)
 
 
 async def record_first_contact(connection: Any, row: MessageRow, sender: str) -> None:
     """Record an allowed message. Locks held: that of ``count_first_contacts``."""
-    await connection.execute(_INSERT, row.message_id, row.channel, row.address, sender, row.at)
+    mailbox = counted_mailbox(row.address or "")
+    await connection.execute(_INSERT, row.message_id, row.channel, mailbox, sender, row.at)
+
+
+def counted_mailbox(address: str) -> str:
+    """Return the address under which messages are counted: an email address without its ``+tag``.
+
+    Most providers deliver ada+anything@ to ada@, so that a sender could invent addresses of one person.
+    """
+    local, at, domain = address.rpartition("@")
+    mailbox = local.partition("+")[0]
+    return f"{mailbox}{at}{domain}" if at and mailbox else address

@@ -112,6 +112,8 @@ class Snapshot:
     """Whether unverified events alone have granted the channel."""
     unverified_checkout: bool = False
     """Whether unverified orders and checkouts alone came with the email address."""
+    run_verified: bool = False
+    """Whether a verified event started the run, or could have: it came while the run was live."""
     deferred_messages: tuple[DeferredMessage, ...] = ()
     """Deferred marketing of the profile's other live runs."""
     kill_switches: tuple[tuple[str, str, datetime], ...] = ()
@@ -174,6 +176,8 @@ SELECT {place} CASE WHEN known.vouched
       AND c.state = 'granted' AND c.channel IN (ask.channel, 'all')) END AS unverified_grant,
   NOT p.email_from_order AND p.last_checkout_at IS NOT NULL
     AND (p.email_ordered = 1 OR p.sure_checkout_at IS NULL) AS unverified_checkout,
+  EXISTS (SELECT 1 FROM event e WHERE e.event_id = r.entry_event AND e.verified)
+    OR EXISTS (SELECT 1 FROM outbox o WHERE o.lane = r.run_id AND o.trigger AND o.verified) AS run_verified,
   {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
 FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
   LEFT JOIN message m ON m.run_id = ask.run_id AND m.step = ask.step

@@ -45,8 +45,8 @@ WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = now(), error = COALESCE(error, 'the run has ended')
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND delivered_at IS NULL
   RETURNING event_id, seq, kind)
-SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
-  e.problems::text AS problems, m.kind
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.by_customer, e.cart_id,
+  e.properties::text AS properties, e.problems::text AS problems, m.kind
 FROM marked m JOIN event e USING (event_id) ORDER BY m.seq
 """
 
@@ -56,7 +56,7 @@ WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = '{OutboxKind.SIGNAL}'
   RETURNING event_id, seq, kind)
-SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.cart_id,
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.by_customer, e.cart_id,
   e.properties::text AS properties, e.problems::text AS problems, m.kind
 FROM marked m JOIN event e USING (event_id)
 WHERE NOT (m.event_id = ANY($2)) AND e.superseded_by IS NULL ORDER BY m.seq
@@ -145,7 +145,8 @@ async def _reroute(
         journey, key, entered = never_entered
         entries = person.run_entries.get((journey, key), [])
         person.run_entries[journey, key] = [each for each in entries if each != entered]
-    changes = UnitOfWork()
+    untrusted = {row["event_id"] for row in rows if not row.get("verified", True) or row.get("by_customer")}
+    changes = UnitOfWork(untrusted_events=untrusted)
     for row in rows:
         incoming, _ = bound_event(incoming_from_row(row))
         event, _ = parse_event(incoming.type, incoming.properties, verified=incoming.verified)

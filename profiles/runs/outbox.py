@@ -1,7 +1,11 @@
-"""The outbox to Temporal and the ad platform. Only the oldest row of each lane (partition key) is due."""
+"""The outbox to Temporal and the ad platform. Only the oldest row of each lane (partition key) is due.
+
+A page's key is public, so that rows of verified events do not wait for those of unverified ones.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -26,17 +30,45 @@ class OutboxRow:
     event_id: UUID | None
     workflow_id: str | None
     profile_id: UUID | None
+    verified: bool = True
+    """Whether the shop's systems sent the event, or Waypost did."""
 
 
-# With SKIP LOCKED alone, two relays could deliver a purchase before its start. The NOT EXISTS excludes every
-# later row of a lane until the earlier one is delivered and committed.
+UNVERIFIED_SHARE = 0.2
+"""Share of a batch that is kept for lanes without a verified row, which else would wait for all others."""
+
+MAX_UNVERIFIED_SHARE = 0.4
+"""Most of a batch that such lanes get: Temporal is not busy with many of them when a verified row comes."""
+
+# With SKIP LOCKED alone, two relays could deliver a purchase before its start. Only the first undelivered
+# row of a lane is due, until it is delivered and committed. A verified row that is not the first of its lane
+# makes the first one urgent. A row that both parts find is locked by both, and returned once.
+# $1: most urgent rows, $2: most others, $3: most together.
 _LOCK_BATCH = """
-SELECT o.seq, o.lane, o.kind, o.name, o.payload::text AS payload, o.event_id, r.workflow_id, r.profile_id
-FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
-WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
-  AND (o.retry_at IS NULL OR o.retry_at <= now())
-  AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.delivered_at IS NULL AND e.seq < o.seq)
-ORDER BY o.seq LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+WITH urgent AS MATERIALIZED (
+  SELECT o.seq, o.lane, o.kind, o.name, o.payload, o.event_id, o.verified, r.workflow_id, r.profile_id
+  FROM outbox v JOIN outbox o ON o.seq = (SELECT e.seq FROM outbox e
+      WHERE e.lane = v.lane AND e.delivered_at IS NULL ORDER BY e.seq LIMIT 1)
+    LEFT JOIN run r ON r.run_id = o.lane
+  WHERE v.delivered_at IS NULL AND v.verified AND o.delivered_at IS NULL
+    AND (r.state IS NULL OR r.state <> 'stuck') AND (o.retry_at IS NULL OR o.retry_at <= now())
+    AND NOT EXISTS (SELECT 1 FROM outbox e
+      WHERE e.lane = v.lane AND e.delivered_at IS NULL AND e.verified AND e.seq < v.seq)
+  ORDER BY v.seq LIMIT $1 FOR UPDATE OF o SKIP LOCKED),
+other AS MATERIALIZED (
+  SELECT o.seq, o.lane, o.kind, o.name, o.payload, o.event_id, o.verified, r.workflow_id, r.profile_id
+  FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
+  WHERE o.delivered_at IS NULL AND NOT o.verified
+    AND (r.state IS NULL OR r.state <> 'stuck') AND (o.retry_at IS NULL OR o.retry_at <= now())
+    AND NOT EXISTS (SELECT 1 FROM outbox e
+      WHERE e.lane = o.lane AND e.delivered_at IS NULL AND e.seq < o.seq)
+  ORDER BY o.seq LIMIT GREATEST(LEAST($2, $3 - (SELECT count(*) FROM urgent)), 0)
+  FOR UPDATE OF o SKIP LOCKED)
+SELECT seq, lane, kind, name, payload::text AS payload, event_id, verified, workflow_id, profile_id
+FROM urgent
+UNION ALL
+SELECT seq, lane, kind, name, payload::text AS payload, event_id, verified, workflow_id, profile_id
+FROM other WHERE seq NOT IN (SELECT seq FROM urgent)
 """
 
 _UPDATE_DELIVERED = "UPDATE outbox SET delivered_at = now(), attempts = attempts + 1 WHERE seq = ANY($1)"
@@ -61,11 +93,19 @@ FROM unnest($1::uuid[], $2::text[]) AS s(run_id, temporal_run_id) WHERE run.run_
 """
 
 
-async def lock_batch(connection: Any, limit: int) -> list[OutboxRow]:
-    """Lock and return up to ``limit`` rows, each of another lane. The locks last until COMMIT."""
+async def lock_batch(connection: Any, limit: int, *, urgent_only: bool = False) -> list[OutboxRow]:
+    """Lock and return up to ``limit`` rows, each of another lane. The locks last until COMMIT.
+
+    Lanes with a row of a verified event come first, then the others; of each, the oldest first. A part of the
+    batch, ``UNVERIFIED_SHARE``, is kept for the others. They get ``MAX_UNVERIFIED_SHARE`` at most, and none
+    if ``urgent_only``.
+    """
+    kept, most = (
+        (0, 0) if urgent_only else (int(limit * UNVERIFIED_SHARE), ceil(limit * MAX_UNVERIFIED_SHARE))
+    )
     return [
         from_row(OutboxRow, row, payload=orjson.loads(row["payload"]))
-        for row in await connection.fetch(_LOCK_BATCH, limit)
+        for row in await connection.fetch(_LOCK_BATCH, limit - kept, most, limit)
     ]
 
 

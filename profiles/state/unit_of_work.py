@@ -1,6 +1,6 @@
 """The rows that one transaction writes: collected first, then written together in very few statements."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from profiles.db.sql import encode_jsonb
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
+from profiles.state.unstarted_runs import UnstartedRuns
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ INSERT_BY_TABLE = {
         "profile_id, channel, topic, state, source, text_version, method, jurisdiction, verified, voice, "
         "named, event_id, time, at",
     ),
-    "outbox": _insert_sql("outbox", "lane, kind, name, event_id, payload, trigger"),
+    "outbox": _insert_sql("outbox", "lane, kind, name, event_id, payload, trigger, verified"),
 }
 """Table → its insert. Rows keep their order, which is the order of the events."""
 
@@ -200,6 +201,12 @@ class UnitOfWork:
     """(channel, address, topic) → the latest withdrawal of these events that names the address."""
     consent_topics: dict[UUID | str, set[str]] = field(default_factory=dict)
     """Profile, and identifier as type:value → its topics of consent on record."""
+    untrusted_events: set[UUID] = field(default_factory=set)
+    """Events that neither the shop's systems nor Waypost sent. Any sender can send them in any number."""
+    left_out: Counter[tuple[UUID, str]] = field(default_factory=Counter)
+    """(event, table or "run") → how many of its derived rows, or of its starts, were left out."""
+    unstarted_runs: UnstartedRuns | None = None
+    """The bound of runs that these events may start; None: there is none."""
     one_by_one: bool = field(default_factory=is_one_by_one)
     """Whether a row that Postgres refuses is left out, with a problem of its event. Costs more."""
 
@@ -225,9 +232,14 @@ class UnitOfWork:
         event_id: UUID | None = None,
         trigger: bool = False,
     ) -> None:
-        """Add a delivery. ``lane``: the run or audience member. ``trigger``: the event could start a run."""
+        """Add a delivery. ``lane``: the run or audience member. ``trigger``: the event could start a run.
+
+        Rows of events that are not of the shop are delivered after the others.
+        """
         row = {"lane": lane, "kind": kind, "name": name, "event_id": event_id, "payload": payload}
-        self.inserts["outbox"].append(row | {"trigger": trigger})
+        self.inserts["outbox"].append(
+            row | {"trigger": trigger, "verified": event_id not in self.untrusted_events}
+        )
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be processed, for which journey."""
@@ -254,6 +266,7 @@ class UnitOfWork:
         First the runs, since their keys may be taken; then all other tables in one statement; then the
         returns, which must see the rows of that statement. Locks held: the profiles', by the caller.
         """
+        await self._leave_out_excess_runs(connection)
         if self.one_by_one:
             await self._write_one_by_one(connection, persons)
             return
@@ -310,6 +323,15 @@ class UnitOfWork:
             for message, rank in highest.items()
         ]
 
+    async def _leave_out_excess_runs(self, connection: Any) -> None:
+        excess = [run for run in self.new_runs if run["entry_event"] in self.untrusted_events]
+        if self.unstarted_runs is None or not excess or not await self.unstarted_runs.is_full(connection):
+            return
+        for run in excess:
+            self.new_runs.remove(run)
+            self.left_out[run["entry_event"], "run"] += 1
+            self._drop_run(run, self.unstarted_runs.problem)
+
     async def _write_runs(self, connection: Any, new_runs: Sequence[Row]) -> None:
         if not new_runs:
             return
@@ -339,12 +361,16 @@ class UnitOfWork:
 
     async def _execute_for_each(self, connection: Any, statement: str, rows: Sequence[Row]) -> None:
         for position, error in (await execute_for_each(connection, statement, rows)).items():
-            row, table = rows[position], statement.split()[2]
+            row, table = (
+                rows[position],
+                statement.split()[1 if statement.lstrip().startswith("UPDATE") else 2],
+            )
             event_id = row.get("event_id")
             concerned = [event_id] if event_id is not None else self._events_of(row.get("profile_id"))
             problem = f"a row of {table} could not be stored and was left out: {error}"
             log.error("row left out", table=table, events=concerned, error=error[:300])
             for each in concerned:
+                self.left_out[each, table] += 1
                 self.add_problem(each, "", problem)
 
     def _events_of(self, profile_id: UUID | None) -> list[UUID]:

@@ -76,6 +76,9 @@ class OutboxTable(RecordedTable, table=True):
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     trigger: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """The event could start a run of this journey. It is routed again if its run ended before delivery."""
+    verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Whether the shop's systems sent the event, or Waypost did. Such rows are delivered before others. False
+    for an event that is not verified, or by a customer's identity tokens alone."""
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     delivered_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     rerouted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
@@ -86,6 +89,7 @@ class OutboxTable(RecordedTable, table=True):
     __table_args__ = (
         Index("outbox_undelivered", "lane", "seq", postgresql_where=text("delivered_at IS NULL")),
         Index("outbox_queue", "seq", postgresql_where=text("delivered_at IS NULL")),
+        Index("outbox_queue_by_trust", "verified", "seq", postgresql_where=text("delivered_at IS NULL")),
         Index("outbox_lane", "lane"),
     )
 

@@ -41,6 +41,29 @@ class Strangers(GateHarness):
         run_id: UUID = run["run_id"]
         return run_id
 
+    async def customers_order(self, number: int, *, verified: bool) -> UUID:
+        """An order of somebody whom the shop's systems have named on every channel; returns its run."""
+        who = {
+            "user_id": "42",
+            "email": "ada@example.com",
+            "phone": "+4915112345678",
+            "push_token": "fcm-9a8b7c6d5e4f",
+        }
+        await self.ingest([self.build_event("Customer Updated", {}, **who)])
+        order = self.build_event(
+            "Order Completed", self.order_of(number), user_id="42", email="ada@example.com"
+        )
+        if not verified:
+            order = replace(order, verified=False, sender="shop")
+        await self.ingest([order])
+        query = "SELECT run_id FROM run WHERE journey = 'post-purchase' AND key = $1"
+        [run] = await self.fetch_rows(query, f"o-{number}")
+        run_id: UUID = run["run_id"]
+        return run_id
+
+    def order_of(self, number: int) -> dict[str, Any]:
+        return GateHarness.order(self, "lamp", order_id=f"o-{number}")
+
     def order(self, run_id: UUID, step: str = "order", channel: Channel = Channel.EMAIL) -> GateRequest:  # type: ignore[override]
         """The request for a transactional message of a run."""
         message = self.ask(run_id, step, channel=channel, template="order_confirmation")
@@ -130,6 +153,47 @@ async def test_of_two_gates_at_once_the_second_counts_what_the_first_allowed(str
 
     assert [outcome_of(await first), outcome_of(await second)] == ["allow", DEFERRED]
     await held.close()
+
+
+@pytest.mark.parametrize("channel", [Channel.EMAIL, Channel.SMS, Channel.PUSH])
+async def test_a_customer_gets_few_messages_a_day_of_orders_that_only_pages_state(
+    strangers: Strangers, channel: Channel
+) -> None:
+    gate = strangers.limited(replace(ONE, per_hour=9, per_sender_hour=9))
+    runs = [await strangers.customers_order(n, verified=False) for n in range(6)]
+    found = [outcome_of(await gate.decide(strangers.order(run, channel=channel))) for run in runs]
+
+    assert found == ["allow"] * 5 + [(Withhold, Reason.CAPPED)]
+
+
+async def test_what_the_shop_states_is_neither_counted_nor_limited(strangers: Strangers) -> None:
+    """Five messages of a stranger's orders take nothing from those of the shop's."""
+    gate = strangers.limited(replace(ONE, per_hour=6, per_sender_hour=6))
+    forged = [await strangers.customers_order(n, verified=False) for n in range(5)]
+    for run in forged:
+        assert outcome_of(await gate.decide(strangers.order(run))) == "allow"
+    true = [await strangers.customers_order(n, verified=True) for n in range(10, 20)]
+    found = [outcome_of(await gate.decide(strangers.order(run))) for run in true]
+
+    assert found == ["allow"] * 10
+    assert len(await strangers.fetch_rows("SELECT * FROM first_contact")) == 5
+
+
+async def test_an_order_that_the_shop_states_after_the_page_is_the_shops(strangers: Strangers) -> None:
+    gate = strangers.limited(replace(ONE, per_hour=0))
+    run = await strangers.customers_order(1, verified=False)
+    before = outcome_of(await gate.decide(strangers.order(run, "early")))
+    assert await strangers.customers_order(1, verified=True) == run
+
+    assert [before, outcome_of(await gate.decide(strangers.order(run)))] == [DEFERRED, "allow"]
+
+
+async def test_tags_of_one_mailbox_are_counted_as_one_address(strangers: Strangers) -> None:
+    gate = strangers.limited(replace(ONE, per_hour=9, per_sender_hour=9))
+    runs = [await strangers.stranger(n, email=f"ada+{n}@shop.example.org") for n in range(6)]
+    found = [outcome_of(await gate.decide(strangers.order(run))) for run in runs]
+
+    assert found == ["allow"] * 5 + [(Withhold, Reason.CAPPED)]
 
 
 async def test_a_batch_counts_its_own(strangers: Strangers) -> None:

@@ -108,3 +108,17 @@ async def test_a_refusal_of_one_message_says_nothing_about_the_provider(gate_env
     last = await gate_env.sends(gate_env.ask(last_run, "reminder", "lamp"), sender=sender)
 
     assert last.status is SendStatus.SENT
+
+
+async def test_a_fifth_of_the_budget_is_kept_for_runs_of_verified_events(gate_env: GateHarness) -> None:
+    gate = SendGate(gate_env.database, Limits(caps=(), quiet_hours={}, budgets={Channel.EMAIL: Budget(5)}))
+    runs = [await gate_env.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(7)]
+    forged, true = runs[:5], runs[5:]
+    entries = "SELECT entry_event FROM run WHERE run_id = ANY($1)"
+    await gate_env.fetch_rows(f"UPDATE event SET verified = false WHERE event_id IN ({entries})", forged)
+    await gate_env.fetch_rows("UPDATE outbox SET verified = false WHERE lane = ANY($1)", forged)
+    answers = [
+        await gate_env.claims(gate_env.ask(run, "reminder", "lamp"), gate=gate) for run in (*forged, *true)
+    ]
+
+    assert [type(answer) for answer in answers] == [SendClaim] * 4 + [NotAllowed, SendClaim, NotAllowed]

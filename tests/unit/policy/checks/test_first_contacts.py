@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from policy.checks.first_contacts import counts_as_first_contact
 from policy.facts import ConsentFact, Facts, FirstContactLimits, FirstContacts, Plan
 from policy.gate import decide
 from policy.limits import Budget, Limits
@@ -18,11 +19,16 @@ CONTACTS = FirstContacts(0, 0, 0, LIMITS)
 
 STRANGER = Facts(address_confirmed=False, address_country="DE", first_contacts=CONTACTS)
 
+CUSTOMER = Facts(run_verified=False, first_contacts=CONTACTS)
+"""A page has started the run of somebody whom a server has named."""
+
 CALM = Limits(quiet_hours={})
 
 ORDER = Plan(Channel.SMS, MessageClass.TRANSACTIONAL, "transactional", None, NOW + DAY)
 
 MAIL = replace(ORDER, channel=Channel.EMAIL)
+
+MARKETING = replace(MAIL, message_class=MessageClass.MARKETING, topic="marketing")
 
 
 def contacts(facts: Facts = STRANGER, **counts: int) -> Facts:
@@ -44,6 +50,12 @@ CASES = [
     pytest.param(MAIL, contacts(in_hour=9), (Defer, Reason.PROVIDER_BUDGET), id="one too many in it"),
     pytest.param(MAIL, contacts(by_sender_in_hour=4), None, id="the last of the key's hour"),
     pytest.param(MAIL, contacts(by_sender_in_hour=5), (Defer, Reason.PROVIDER_BUDGET), id="one too many"),
+    pytest.param(MAIL, CUSTOMER, None, id="an order of a page, to a customer"),
+    pytest.param(ORDER, CUSTOMER, None, id="a customer's number is of any country"),
+    pytest.param(MAIL, contacts(CUSTOMER, to_address_in_day=3), (Withhold, Reason.CAPPED),
+                 id="one too many for the customer"),
+    pytest.param(MAIL, contacts(CUSTOMER, by_sender_in_hour=5), (Defer, Reason.PROVIDER_BUDGET),
+                 id="one too many by the key, to customers"),
     pytest.param(MAIL, contacts(in_hour=9, to_address_in_day=3), (Withhold, Reason.CAPPED),
                  id="what is never sent does not wait first"),
 ]  # fmt: skip
@@ -79,7 +91,7 @@ def test_an_allowed_one_shows_how_much_of_the_limits_is_used(budgets: dict[Chann
     checks = {check.name: check.detail for check in decide(MAIL, facts, limits, NOW).checks}
 
     assert checks["provider"].endswith(
-        "; 0 of 9 in the last hour to addresses that only pages have named, 0 of 5 by this key"
+        "; only pages have named the address: 0 of 9 such messages in the last hour, 0 of 5 by this key"
     )
 
 
@@ -109,3 +121,20 @@ def test_the_detail_says_what_is_missing_in_words_that_an_operator_understands(
     assert isinstance(verdict, Withhold)
     assert verdict.reason is Reason.NO_CONSENT
     assert words in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("plan", "facts", "expected"),
+    [
+        pytest.param(MAIL, Facts(), False, id="an order of the shop, to a customer"),
+        pytest.param(MAIL, Facts(run_verified=False), True, id="an order of a page"),
+        pytest.param(ORDER, Facts(run_verified=False), True, id="by SMS"),
+        pytest.param(replace(ORDER, channel=Channel.PUSH), Facts(run_verified=False), True, id="by push"),
+        pytest.param(MAIL, Facts(address_confirmed=False), True, id="to an address that pages have named"),
+        pytest.param(MARKETING, Facts(run_verified=False), False, id="marketing, which has caps"),
+        pytest.param(MARKETING, Facts(address_confirmed=False), True, id="marketing to a stranger"),
+        pytest.param(replace(MAIL, channel=Channel.ADS), Facts(run_verified=False), False, id="ads"),
+    ],
+)
+def test_what_strangers_can_cause_is_counted(plan: Plan, facts: Facts, *, expected: bool) -> None:
+    assert counts_as_first_contact(plan, facts) is expected
