@@ -128,6 +128,7 @@ async def _lifespan(
         local=settings.waypost_local,
         suppression_rule_for=partial(rule_for, limits),
         on_late_purchase=metrics.overtaken_messages.inc,
+        on_event_left_out=lambda reason, events: metrics.events_left_out.labels(reason).inc(events),
     )
     ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, database.ping)

@@ -86,6 +86,14 @@ class Metrics:
             "Messages that promoted items of an earlier purchase that was received too late",
             registry=self.registry,
         )
+        self.events_left_out = Counter(
+            "waypost_unverified_events_left_out",
+            "Unverified events that did not reach a run: unverified, or too_many for the run",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in ("unverified", "too_many"):
+            self.events_left_out.labels(reason)
         self.queued_events = self._gauge(
             "waypost_ingest_queued", "Events that wait for a transaction to begin"
         )

@@ -45,6 +45,7 @@ from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
+from profiles.runs.earlier_events import earlier_event_types, load_earlier_events
 from profiles.runs.routing import ApplyResult, Route, RouteMatch, route_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import EventSortKey, IncomingEvent, StoredEvent
@@ -77,6 +78,8 @@ class IngestConfig:
     """The shop's rule for one item; None: ``suppression_window``, for the product."""
     on_late_purchase: Callable[[int], object] | None = None
     """Called after COMMIT with the number of messages that were sent before a late purchase arrived."""
+    on_event_left_out: Callable[[str, int], object] | None = None
+    """Called after COMMIT with a reason and how many unverified events did not reach a run for it."""
 
     @property
     def rule_for(self) -> SuppressionRuleLookup:
@@ -149,6 +152,9 @@ class Ingest:
             log_quarantines(resolved.merge_result.new_quarantines)
             if self._rules.on_late_purchase and resolved.overtaken_messages:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
+            if self._rules.on_event_left_out:
+                for reason, events in resolved.events_left_out.items():
+                    self._rules.on_event_left_out(reason, events)
         return results
 
     async def _ingest_event_by_event(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
@@ -248,6 +254,8 @@ class Ingest:
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
         batch.apply()
+        matches = [parsed.route_matches.matches for parsed in new_events]
+        await batch.load_earlier_events(connection, matches, calendar)
         for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
             if position in resolved.withdrawals_alone:
                 batch.changes.events[event.event_id]["profile_id"] = resolved.owners[position]
@@ -261,6 +269,7 @@ class Ingest:
         for event_id in inserted.superseded.values():
             batch.changes.add_problem(event_id, "", SUPERSEDING_PROBLEM)
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
+        resolved.events_left_out = dict(batch.changes.events_left_out)
         if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
             await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})
         return resolved
@@ -333,6 +342,8 @@ class EventBatch:
     """Profiles with changed consent declarations."""
     shared_purchase_carts: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
     """(event, another profile that it names) → carts of that profile that it changed."""
+    earlier_events: dict[UUID, list[StoredEvent]] = field(default_factory=dict)
+    """Profile → its events that came before a run which this batch may start."""
 
     @classmethod
     async def load(
@@ -436,6 +447,18 @@ class EventBatch:
         if declarations.apply_withdrawals(person, event, self.changes):
             self.consent_changed.add(person.profile_id)
 
+    async def load_earlier_events(
+        self, connection: Any, matches: Sequence[Sequence[RouteMatch]], calendar: StackClock
+    ) -> None:
+        """Read the events that may have come before the runs that this batch starts, if it starts any."""
+        types: dict[UUID, set[str]] = {}
+        for position, event in enumerate(self.events):
+            if position in self.results:
+                wanted = earlier_event_types(event, matches[position], calendar)
+                types.setdefault(self.resolution.owners[position], set()).update(wanted)
+        own_ids = [event.event_id for event in self.events]
+        self.earlier_events = await load_earlier_events(connection, types, own_ids)
+
     def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Route an event to the runs that it concerns and start those that it starts."""
         event = self.events[position]
@@ -446,8 +469,20 @@ class EventBatch:
             applied = applied.with_renamed_carts(person.renamed_carts)
         assigned = {"profile_id": person.profile_id, "cart_id": applied.cart_id}
         self.changes.events[event.event_id] |= assigned
-        route_event(person, event, applied, matches, calendar, self.changes)
-        for other_id in self.resolution.other_profiles.get(position, ()):
+        named = self.resolution.other_profiles.get(position, ())
+        earlier = self.earlier_events.setdefault(person.profile_id, [])
+        route_event(
+            person,
+            event,
+            applied,
+            matches,
+            calendar,
+            self.changes,
+            earlier=earlier,
+            others=[self.profiles[other_id] for other_id in named],
+        )
+        earlier.append(event)
+        for other_id in named:
             if carts := self.shared_purchase_carts.get((position, other_id)):
                 other, shared = self.profiles[other_id], ApplyResult(None, carts)
                 route_event(other, event, shared, matches, calendar, self.changes, may_start=False)

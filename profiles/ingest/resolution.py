@@ -245,6 +245,8 @@ class IdentityResolution:
     """Profiles with an identifier that is new to them."""
     overtaken_messages: int = 0
     """Number of messages that were sent before a late purchase of their items arrived."""
+    events_left_out: dict[str, int] = field(default_factory=dict)
+    """Reason → number of unverified events that did not reach a run."""
 
 
 async def resolve_identities(

@@ -1,6 +1,6 @@
 """The rows that one transaction writes: collected first, then written together in very few statements."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from profiles.db.sql import encode_jsonb
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
+from profiles.state.run_keys import distinct_key
 
 Row = dict[str, Any]
 
@@ -42,6 +43,11 @@ MESSAGE_RANK = (
 ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
 """Statuses of a message that a provider accepted."""
 
+
+SUPERSEDED_OUTCOME = "superseded"
+"""Outcome of a run of an unverified event, in the place of which a verified event started another run."""
+
+SUPERSEDED_DETAIL = "an unverified event started it, and a verified one with its key is about something else"
 
 ASK_AGAIN_AFTER = timedelta(days=30)
 """How long an address gets no second message that asks it to confirm, for any sender."""
@@ -99,11 +105,20 @@ UPSERT_OPT_OUTS = _insert_sql(
 
 INSERT_RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
-  entered_at, on_merge)
+  entered_at, on_merge, verified, entry_digest)
 SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at,
-  on_merge
-FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key, run_id
+  on_merge, verified, entry_digest
+FROM jsonb_populate_recordset(NULL::run, $1) n
+WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.profile_id = n.profile_id AND r.journey = n.journey
+  AND split_part(r.key, chr(31), 1) = split_part(n.key, chr(31), 1) AND r.state <> 'ended')
+ORDER BY journey, key, run_id
 ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
+"""
+"""The profile's lock makes the condition certain: one live run for each journey, profile and key."""
+
+END_SUPERSEDED_RUNS = """
+UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = now()
+WHERE run_id = ANY($1) AND state <> 'ended'
 """
 
 UPSERT_CARTS = _insert_sql(
@@ -141,7 +156,10 @@ WHERE m.message_id = c.message_id
 """
 
 UPDATE_SIGNAL_COUNTS = """
-UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
+UPDATE run r SET signals = COALESCE(c.signals, r.signals),
+  unverified_signals = COALESCE(c.unverified_signals, r.unverified_signals),
+  verified = r.verified OR COALESCE(c.verified, false)
+FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
 """
 
 MARK_AUDIENCE_LEAVING = """
@@ -192,6 +210,14 @@ class UnitOfWork:
     returns: list[Row] = field(default_factory=list)
     signal_counts: dict[UUID, int] = field(default_factory=dict)
     """Run → its number of signals."""
+    unverified_signal_counts: dict[UUID, int] = field(default_factory=dict)
+    """Run → how many of its signals are unverified events."""
+    newly_verified_runs: set[UUID] = field(default_factory=set)
+    """Runs of an unverified event that a verified one confirms."""
+    superseded_runs: list[UUID] = field(default_factory=list)
+    """Live runs of an unverified event, in the place of which a verified one starts a run."""
+    events_left_out: Counter[str] = field(default_factory=Counter)
+    """Reason → number of unverified events that were not signalled to a run, or started none."""
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -235,6 +261,11 @@ class UnitOfWork:
         if row is not None and len(row["problems"]) < MAX_PROBLEMS:
             row["problems"].append({"journey": journey, "detail": detail[:MAX_PROBLEM_LENGTH]})
 
+    def leave_out(self, event_id: UUID, journey: str, reason: str, detail: str) -> None:
+        """Record that an unverified event had no effect on a journey. ``reason``: one word, for the count."""
+        self.events_left_out[reason] += 1
+        self.add_problem(event_id, journey, detail)
+
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
         """Request that the owner of an address confirms the consent of an unverified event."""
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
@@ -249,11 +280,15 @@ class UnitOfWork:
             self.opt_outs[key] = row | {"state": "withdrawn", "time": stored.time, "at": stored.at}
 
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
-        """Write all rows, without runs of which another profile's live run has the key.
+        """Write all rows, without runs of which the same profile has a live run of the key.
 
         First the runs, since their keys may be taken; then all other tables in one statement; then the
         returns, which must see the rows of that statement. Locks held: the profiles', by the caller.
         """
+        if self.superseded_runs:
+            await connection.execute(
+                END_SUPERSEDED_RUNS, self.superseded_runs, SUPERSEDED_OUTCOME, SUPERSEDED_DETAIL
+            )
         if self.one_by_one:
             await self._write_one_by_one(connection, persons)
             return
@@ -281,10 +316,23 @@ class UnitOfWork:
             (UPSERT_OPT_OUTS, [row for _, row in sorted(self.opt_outs.items())]),
             (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
             (UPDATE_MESSAGES, self._highest_messages()),
-            (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
+            (UPDATE_SIGNAL_COUNTS, self._changed_runs()),
             (MARK_AUDIENCE_LEAVING, _as_rows(("member_id", "reason"), self.audience_removals)),
             (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
             (UPDATE_EVENTS, list(self.events.values())),
+        ]
+
+    def _changed_runs(self) -> list[Row]:
+        """Return one row for each run with other counts of signals, or that a verified event confirms."""
+        unverified, confirmed = self.unverified_signal_counts, self.newly_verified_runs
+        return [
+            {
+                "run_id": run_id,
+                "signals": self.signal_counts.get(run_id),
+                "unverified_signals": unverified.get(run_id),
+                "verified": run_id in confirmed,
+            }
+            for run_id in sorted({*self.signal_counts, *unverified, *confirmed})
         ]
 
     def _highest_messages(self) -> list[Row]:
@@ -314,14 +362,21 @@ class UnitOfWork:
         if not new_runs:
             return
         started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(new_runs))}
-        for run in new_runs:
+        left = [run for run in new_runs if run["run_id"] not in started]
+        if not left:
+            return
+        # Of another person, who may have an order of the same number.
+        distinct = [run | {"key": distinct_key(run["key"], run["run_id"])} for run in left]
+        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(distinct))}
+        for run in left:
             if run["run_id"] not in started:
-                self._drop_run(run, f"key {run['key']!r} already has a live run of another profile")
+                self._drop_run(run, f"key {run['key']!r} already has a live run of this profile")
 
     def _drop_run(self, run: Row, reason: str) -> None:
         self.add_problem(run["entry_event"], run["journey"], reason)
         self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run["run_id"]]
         self.signal_counts.pop(run["run_id"], None)
+        self.unverified_signal_counts.pop(run["run_id"], None)
 
     async def _write_one_by_one(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows but those that Postgres refuses. What bars messages is written first."""
