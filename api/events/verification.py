@@ -59,10 +59,11 @@ _LOOK_ALIKE_SLASHES = str.maketrans(dict.fromkeys("\u2044\u2215\u29f8\\", "/"))
 
 def name_skeleton(name: str) -> str:
     """Return a name without what does not show: in one case, width and spacing, without invisible signs."""
-    shown = unicodedata.normalize("NFKC", name).translate(_LOOK_ALIKE_SLASHES)
-    # Format characters, controls and marks: a zero-width space, a soft hyphen, a combining accent.
-    printed = "".join(sign for sign in shown if unicodedata.category(sign)[0] not in "CM" or sign.isspace())
-    return " ".join(unicodedata.normalize("NFKC", printed).casefold().split()).replace(" /", "/")
+    if not (name.isascii() and name.isprintable()):
+        shown = unicodedata.normalize("NFKD", name)
+        # Controls, format characters and marks: a zero-width space, a soft hyphen, an accent.
+        name = "".join(sign for sign in shown if unicodedata.category(sign)[0] not in "CM" or sign.isspace())
+    return " ".join(name.translate(_LOOK_ALIKE_SLASHES).casefold().split()).replace(" /", "/")
 
 
 _RESERVED_SKELETONS = {name_skeleton(name) for name in RESERVED_EVENT_TYPES}

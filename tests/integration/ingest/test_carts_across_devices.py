@@ -100,12 +100,14 @@ async def test_a_strangers_cart_of_the_same_name_keeps_nobody_from_being_joined(
     await adds(facts, CHAIR | {"cart_id": "web-7"}, 30, email="bob@example.com")
     await adds(facts, LAMP | {"cart_id": "web-7"}, 20, anonymous_id="m-5f2a")
     await adds(facts, CHAIR, 10, email=ADA)
-    before = {run["run_id"]: run["key"] for run in await facts.runs()}
+    strangers, own, younger = [run["run_id"] for run in await facts.runs()]
     joined = await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
 
     assert joined.status == "accepted"
     assert await facts.who("anonymous_id", "m-5f2a") == await facts.who("email", ADA)
-    assert {run["run_id"]: run["key"] for run in await facts.runs()} == before
+    assert [run["run_id"] for run in await facts.runs()] == [strangers, own]
+    assert younger not in (strangers, own)
+    assert await cart_at_the_gate(facts, own, "web-7") == ["chair", "lamp"]
 
 
 async def test_of_several_carts_of_one_person_each_run_gets_its_own_back_when_parted(
