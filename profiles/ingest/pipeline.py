@@ -46,7 +46,7 @@ from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.runs.earlier_events import earlier_event_types, load_earlier_events
-from profiles.runs.routing import ApplyResult, Route, RouteMatch, route_event
+from profiles.runs.routing import ApplyResult, EarlierEvents, Route, RouteMatch, route_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import EventSortKey, IncomingEvent, StoredEvent
 from profiles.state.profile_state import ProfileState, load_profile_states
@@ -342,7 +342,7 @@ class EventBatch:
     """Profiles with changed consent declarations."""
     shared_purchase_carts: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
     """(event, another profile that it names) → carts of that profile that it changed."""
-    earlier_events: dict[UUID, list[StoredEvent]] = field(default_factory=dict)
+    earlier_events: dict[UUID, EarlierEvents] = field(default_factory=dict)
     """Profile → its events that came before a run which this batch may start."""
 
     @classmethod
@@ -470,7 +470,7 @@ class EventBatch:
         assigned = {"profile_id": person.profile_id, "cart_id": applied.cart_id}
         self.changes.events[event.event_id] |= assigned
         named = self.resolution.other_profiles.get(position, ())
-        earlier = self.earlier_events.setdefault(person.profile_id, [])
+        earlier = self.earlier_events.setdefault(person.profile_id, EarlierEvents())
         route_event(
             person,
             event,

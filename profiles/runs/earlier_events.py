@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
-from profiles.runs.routing import RouteMatch
+from profiles.runs.routing import EarlierEvents, RouteMatch
 from profiles.state.bounds import bound_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
@@ -43,13 +43,13 @@ def earlier_event_types(stored: StoredEvent, matches: Iterable[RouteMatch], cale
 
 async def load_earlier_events(
     connection: Any, types_by_profile: Mapping[UUID, Collection[str]], without: Collection[UUID] = ()
-) -> dict[UUID, list[StoredEvent]]:
-    """Return each profile's stored events of these types, in the order of their arrival.
+) -> dict[UUID, EarlierEvents]:
+    """Read each profile's stored events of these types, in the order of their arrival.
 
     ``without``: ids of events to leave out. One round trip; none if nothing is asked for. Locks held: the
     profiles'.
     """
-    found: dict[UUID, list[StoredEvent]] = {}
+    found: dict[UUID, EarlierEvents] = {}
     asked = [
         {"profile_id": profile_id, "types": sorted(types)}
         for profile_id, types in types_by_profile.items()
@@ -61,5 +61,5 @@ async def load_earlier_events(
         incoming, _ = bound_event(incoming_from_row(row))
         event, _ = parse_event(incoming.type, incoming.properties, verified=incoming.verified)
         stored = StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"])
-        found.setdefault(row["owner"], []).append(stored)
+        found.setdefault(row["owner"], EarlierEvents()).append(stored)
     return found

@@ -175,7 +175,7 @@ async def _reroute(
         matches = match_routes(event, routes, filtered=row["kind"] != OutboxKind.START).matches
         types = {profile_id: earlier_event_types(stored, matches, calendar)}
         earlier = await load_earlier_events(connection, types, [row["event_id"]])
-        route_event(person, stored, applied, matches, calendar, changes, earlier=earlier.get(profile_id, ()))
+        route_event(person, stored, applied, matches, calendar, changes, earlier=earlier.get(profile_id))
     await changes.write(connection, {})
 
 

@@ -1,7 +1,7 @@
 """Routing: turns one applied event into outbox rows, signals to live runs and starts of new ones. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -173,7 +173,7 @@ def route_event(
     changes: UnitOfWork,
     *,
     may_start: bool = True,
-    earlier: Sequence[StoredEvent] = (),
+    earlier: "EarlierEvents | None" = None,
     others: Sequence[ProfileState] = (),
 ) -> None:
     """Route one event of one profile. Starts at most one run per journey, and none without ``may_start``.
@@ -335,7 +335,7 @@ class _Start:
     calendar: StackClock
 
     def is_allowed(
-        self, earlier: Sequence[StoredEvent], others: Sequence[ProfileState], changes: UnitOfWork
+        self, earlier: "EarlierEvents | None", others: Sequence[ProfileState], changes: UnitOfWork
     ) -> bool:
         """Return whether the run may start. If not, record why, unless it is the journey's re-entry rule."""
         journey, verified = self.match.route.name, self.stored.incoming.verified
@@ -362,7 +362,7 @@ class _Start:
                 return False
         return True
 
-    def add(self, earlier: Sequence[StoredEvent], changes: UnitOfWork) -> None:
+    def add(self, earlier: "EarlierEvents | None", changes: UnitOfWork) -> None:
         """Start the run, and signal to it the events of its key that came before."""
         person, stored, key = self.person, self.stored, self.key
         journey, verified = self.match.route.name, self.stored.incoming.verified
@@ -394,26 +394,45 @@ class _Start:
         for event in before:
             _add_signal(live, person, event, ApplyResult(None, ()), match, changes)
 
-    def _events_of_key(self, earlier: Sequence[StoredEvent]) -> list[StoredEvent]:
+    def _events_of_key(self, earlier: "EarlierEvents | None") -> list[StoredEvent]:
         """Return the earlier events that are about this run: of its key, as trusted as it is, and no starts.
 
         Whatever the clocks say, an order comes before its cancellation and its delivery. Any other event, and
         one of a key that had a run before, belongs to this run only if it happened after the entry.
         """
-        if self.match.key is None:
+        if self.match.key is None or earlier is None:
             return []
-        route, is_first = self.match.route, not self.person.run_entries.get((self.match.route.name, self.key))
-        found = []
-        for event in earlier:
-            if event.event is None or event.incoming.type in route.start_names:
-                continue
-            is_after = event.incoming.time >= self.stored.incoming.time
-            if not is_after and not (is_first and isinstance(event.event, OrderEvent)):
-                continue
-            names_key = any(each.key == self.key for each in match_routes(event.event, (route,)).matches)
-            verified = self.stored.incoming.verified
-            if names_key and not unverified_events.why_left_out(
-                event, route, has_key=True, run_is_verified=verified
-            ):
-                found.append(event)
-        return found
+        route, incoming = self.match.route, self.stored.incoming
+        is_first = not self.person.entries_against(route.name, self.key, verified=incoming.verified)
+        return [
+            event
+            for event in earlier.of_key(route, self.key)
+            if (event.incoming.time >= incoming.time or (is_first and isinstance(event.event, OrderEvent)))
+            and not unverified_events.why_left_out(
+                event, route, has_key=True, run_is_verified=incoming.verified
+            )
+        ]
+
+
+class EarlierEvents:
+    """The events of one profile that came before an event, by the keys of runs that they name."""
+
+    def __init__(self, events: Iterable[StoredEvent] = ()) -> None:
+        """Create from events in the order of their arrival."""
+        self._events = list(events)
+        self._by_key: dict[str, tuple[int, dict[str, list[StoredEvent]]]] = {}
+
+    def append(self, event: StoredEvent) -> None:
+        """Add the event that came last."""
+        self._events.append(event)
+
+    def of_key(self, route: Route, key: str) -> list[StoredEvent]:
+        """Return the events that name a run's key and start no run. Asks the journey once for each event."""
+        read, found = self._by_key.get(route.name, (0, {}))
+        for event in self._events[read:]:
+            if event.event is not None and event.incoming.type not in route.start_names:
+                for match in match_routes(event.event, (route,)).matches:
+                    if match.key is not None:
+                        found.setdefault(match.key, []).append(event)
+        self._by_key[route.name] = len(self._events), found
+        return found.get(key, [])

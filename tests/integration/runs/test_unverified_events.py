@@ -186,6 +186,24 @@ async def test_an_unverified_purchase_empties_the_cart_of_a_verified_run(facts: 
     assert await facts.outbox(run["run_id"]) == ["start: Product Added", "Order Completed"]
 
 
+async def test_a_forged_cancellation_that_came_first_stops_no_order(facts: IngestHarness) -> None:
+    await forged(facts, "Order Cancelled", {"order_id": "1001"}, email=ADA)
+    await facts.happens("Order Completed", ORDER, email=ADA)
+
+    assert await keys(facts) == [("orders", "1001")]
+    assert await facts.outbox() == ["start: Order Completed"]
+
+
+async def test_a_forged_order_hides_no_cancellation_that_came_first(facts: IngestHarness) -> None:
+    await forged(facts, "Order Completed", ORDER, email=ADA)
+    [forgery] = await facts.runs()
+    await facts.close(forgery["run_id"])
+    await facts.happens("Order Cancelled", {"order_id": "1001"}, email=ADA, ago=timedelta(minutes=5))
+    await facts.happens("Order Completed", ORDER, email=ADA)
+
+    assert await facts.runs() == []
+
+
 # Re-entry
 
 
