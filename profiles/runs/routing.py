@@ -16,7 +16,7 @@ from profiles.runs.unverified_events import INTERNAL_EVENTS
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState
-from profiles.state.unit_of_work import SUPERSEDED_DETAIL, SUPERSEDED_OUTCOME, OutboxKind, UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 KEY_PERSON = "person"
 """``keyed_by`` value: one live run per profile."""
@@ -190,9 +190,9 @@ def route_event(
             continue
         targets = _target_runs(match, person, stored, applied, key)
         starts = may_start and match.starts and calendar.may_start_run(stored.incoming.time)
-        if starts:
-            targets = [run for run in targets if not _supersedes(run, stored, match, changes)]
-            person.runs = [run for run in person.runs if run.run_id not in changes.superseded_runs]
+        if starts and (superseded := [run for run in targets if _supersedes(run, stored, match, changes)]):
+            targets = [run for run in targets if run not in superseded]
+            person.runs = [run for run in person.runs if run not in superseded]
         for run in targets:
             _signal_if_allowed(run, person, stored, applied, match, changes)
         if starts and key and all(run.key != key for run in targets):
@@ -267,9 +267,7 @@ def _supersedes(run: LiveRun, stored: StoredEvent, match: RouteMatch, changes: U
     has_own_key = match.key is not None and match.key == run.key
     digest = run.entry_digest
     if has_own_key and digest is not None and digest != unverified_events.entry_digest(stored.event):
-        changes.superseded_runs.append(run.run_id)
-        ending = {"outcome": SUPERSEDED_OUTCOME, "reason": SUPERSEDED_DETAIL}
-        changes.add_outbox_row(OutboxKind.SIGNAL, run.run_id, END_RUN, ending)
+        changes.supersede_run(run.run_id)
         return True
     run.verified = True
     changes.newly_verified_runs.add(run.run_id)

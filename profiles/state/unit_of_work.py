@@ -13,6 +13,7 @@ import structlog
 from profiles.db import sql
 from profiles.db.savepoints import execute_for_each, is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
+from profiles.events import END_RUN
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
@@ -265,6 +266,17 @@ class UnitOfWork:
         """Record that an unverified event had no effect on a journey. ``reason``: one word, for the count."""
         self.events_left_out[reason] += 1
         self.add_problem(event_id, journey, detail)
+
+    def supersede_run(self, run_id: UUID) -> None:
+        """End a live run of an unverified event, or do not begin it if it is new in this transaction."""
+        new = next((run for run in self.new_runs if run["run_id"] == run_id), None)
+        if new is not None:
+            self.new_runs.remove(new)
+            self._drop_run(new, SUPERSEDED_DETAIL)
+            return
+        self.superseded_runs.append(run_id)
+        ending = {"outcome": SUPERSEDED_OUTCOME, "reason": SUPERSEDED_DETAIL}
+        self.add_outbox_row(OutboxKind.SIGNAL, run_id, END_RUN, ending)
 
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
         """Request that the owner of an address confirms the consent of an unverified event."""

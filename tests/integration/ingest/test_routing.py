@@ -44,6 +44,17 @@ async def test_one_person_at_once_has_one_run_of_a_key(facts: IngestHarness) -> 
     assert len(runs) == 2
 
 
+async def test_a_second_run_of_a_persons_key_is_not_written_even_if_routing_asks_for_it(
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "_target_runs", lambda *_: [])
+    await facts.happens("Product Added", IN_CART, email=ADA)
+    answer = await facts.happens("Product Added", IN_CART, email=ADA)
+
+    assert len(await facts.runs()) == 1
+    assert await facts.problems(answer.event_id) == ["key 'c' already has a live run of this profile"]
+
+
 async def test_in_one_batch_two_people_have_a_run_of_one_key_each(facts: IngestHarness) -> None:
     people = ("first@x.org", "second@x.org")
     await facts.ingest([facts.event("Product Added", IN_CART, email=email) for email in (*people, people[1])])

@@ -238,6 +238,19 @@ async def test_a_verified_order_takes_the_place_of_a_forged_one_with_its_number(
     assert await facts.outbox(run["run_id"]) == ["start: Order Completed"]
 
 
+async def test_a_verified_order_takes_the_place_of_a_forged_one_of_its_own_request(
+    facts: IngestHarness,
+) -> None:
+    forgery = replace(facts.event("Order Completed", ORDER, email=ADA), verified=False)
+    answers = await facts.ingest([forgery, facts.event("Order Completed", OTHER_ORDER, email=ADA)])
+
+    [run] = await facts.runs()
+    assert run["entry_event"] == answers[1].event_id
+    assert await facts.outbox() == ["start: Order Completed"]
+    [problem] = await facts.problems(answers[0].event_id)
+    assert "a verified one with its key is about something else" in problem
+
+
 async def test_an_order_told_by_the_page_and_then_by_the_shop_has_one_run_which_is_verified_then(
     facts: IngestHarness,
 ) -> None:
