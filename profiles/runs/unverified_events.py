@@ -1,7 +1,7 @@
 """What an unverified event may do to a run. Pure.
 
-Whoever reads the source of a page can send one. It may silence marketing, as a purchase or a visit does. It
-ends and changes nothing that a verified event has started, and nothing about an order.
+Everyone who reads the source of a page can send one. It may silence marketing, as a purchase or a visit does.
+It ends and changes nothing that a verified event has started, and nothing about an order.
 """
 
 import hashlib

@@ -20,5 +20,5 @@ def run_key(stored_key: str) -> str:
 
 
 def distinct_key(key: str, run_id: UUID) -> str:
-    """Return the stored key of a run whose plain key is taken by a live run of another profile."""
+    """Return the stored key of a run if a live run of another profile has the plain key."""
     return f"{key}{_SEPARATOR}{run_id}"
