@@ -456,8 +456,7 @@ class EventBatch:
             if position in self.results:
                 wanted = earlier_event_types(event, matches[position], calendar)
                 types.setdefault(self.resolution.owners[position], set()).update(wanted)
-        own_ids = [event.event_id for event in self.events]
-        self.earlier_events = await load_earlier_events(connection, types, own_ids)
+        self.earlier_events = await load_earlier_events(connection, types)
 
     def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Route an event to the runs that it concerns and start those that it starts."""

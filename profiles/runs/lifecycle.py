@@ -174,7 +174,7 @@ async def _reroute(
         # The event of a start was admitted when it came, perhaps by an operator against the filter.
         matches = match_routes(event, routes, filtered=row["kind"] != OutboxKind.START).matches
         types = {profile_id: earlier_event_types(stored, matches, calendar)}
-        earlier = await load_earlier_events(connection, types, [row["event_id"]])
+        earlier = await load_earlier_events(connection, types)
         route_event(person, stored, applied, matches, calendar, changes, earlier=earlier.get(profile_id))
     await changes.write(connection, {})
 

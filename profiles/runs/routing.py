@@ -375,7 +375,8 @@ class _Start:
             "entered_at": stored.at,
             "on_merge": self.match.route.on_merge,
         }
-        digest = unverified_events.entry_digest(stored.event) if stored.event else None
+        # A verified event takes the place of an unverified one only, so only that needs a digest.
+        digest = None if verified or not stored.event else unverified_events.entry_digest(stored.event)
         run |= {"verified": verified, "entry_digest": digest}
         changes.new_runs.append(run)
         payload = {"start": start, "event": event_payload(stored, person, self.applied.cart_id)}

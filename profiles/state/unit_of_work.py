@@ -104,18 +104,23 @@ UPSERT_OPT_OUTS = _insert_sql(
     "OR (excluded.time = opt_out.time AND opt_out.state = 'granted')",
 )
 
-INSERT_RUNS = """
+_INSERT_RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
   entered_at, on_merge, verified, entry_digest)
 SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at,
   on_merge, verified, entry_digest
-FROM jsonb_populate_recordset(NULL::run, $1) n
-WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.profile_id = n.profile_id AND r.journey = n.journey
-  AND split_part(r.key, chr(31), 1) = split_part(n.key, chr(31), 1) AND r.state <> 'ended')
-ORDER BY journey, key, run_id
+FROM jsonb_populate_recordset(NULL::run, $1) n {condition} ORDER BY journey, key, run_id
 ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
 """
-"""The profile's lock makes the condition certain: one live run for each journey, profile and key."""
+
+INSERT_RUNS = _INSERT_RUNS.format(condition="")
+
+# The profile's lock makes the condition certain: one live run for each journey, profile and key.
+INSERT_RUNS_OF_TAKEN_KEYS = _INSERT_RUNS.format(
+    condition="""WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.profile_id = n.profile_id
+  AND r.journey = n.journey AND split_part(r.key, chr(31), 1) = split_part(n.key, chr(31), 1)
+  AND r.state <> 'ended')"""
+)
 
 END_SUPERSEDED_RUNS = """
 UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = now()
@@ -379,7 +384,8 @@ class UnitOfWork:
             return
         # Of another person, who may have an order of the same number.
         distinct = [run | {"key": distinct_key(run["key"], run["run_id"])} for run in left]
-        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(distinct))}
+        rows = await connection.fetch(INSERT_RUNS_OF_TAKEN_KEYS, encode_jsonb(distinct))
+        started = {row["run_id"] for row in rows}
         for run in left:
             if run["run_id"] not in started:
                 self._drop_run(run, f"key {run['key']!r} already has a live run of this profile")

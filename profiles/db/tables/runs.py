@@ -38,7 +38,7 @@ class RunTable(RecordedTable, table=True):
     verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     """Whether a verified event started the run, or was signalled to it as another start."""
     entry_digest: str | None = None
-    """Digest of what the entry event is about; None for a run of an earlier version."""
+    """Digest of what an unverified entry event is about; None for others and earlier versions."""
     entered_at: datetime = Field(sa_column=timestamp_column())
     ended_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
 
