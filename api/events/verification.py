@@ -1,5 +1,6 @@
 """Verification of events: by the role of the key, or by identity tokens in the context."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +9,15 @@ from typing import Any
 from api.events.native import is_cloud_event
 from api.events.parsed import EventWarning, Rejection, event_warning
 from api.http.keys import Role
-from profiles.events import BackInStock, OptInRequested, OutOfStock, PriceDropped, ProductUpdated
+from profiles.events import (
+    BackInStock,
+    CustomerLapsed,
+    OptInRequested,
+    OutOfStock,
+    PriceDropped,
+    ProductUpdated,
+    SegmentEntered,
+)
 from profiles.identity.tokens import IdentityProof, IdentityTokens, TokenFault, verify_identifiers
 from profiles.ingest.pipeline import INTERNAL_SOURCE_PREFIX
 from profiles.state.event_records import IncomingEvent
@@ -37,6 +46,30 @@ _RESERVED_TYPE_DETAIL = (
     f"/type is {OptInRequested.event_name!r}, which only Waypost writes; send the grant or the checkout"
 )
 
+SERVER_EVENT_TYPES = frozenset({CustomerLapsed.event_name, SegmentEntered.event_name})
+"""Events that Waypost's sweeps and the shop's systems write, because they enter a person into a journey."""
+
+_SERVER_TYPE_DETAIL = (
+    "/type is a statement about a person that only Waypost or a server key may make; send it with a server "
+    "key, or send what the person did"
+)
+
+_LOOK_ALIKE_SLASHES = str.maketrans(dict.fromkeys("\u2044\u2215\u29f8\\", "/"))
+
+
+def name_skeleton(name: str) -> str:
+    """Return a name without what does not show: in one case, width and spacing, without invisible signs."""
+    if not (name.isascii() and name.isprintable()):
+        shown = unicodedata.normalize("NFKD", name)
+        # Controls, format characters and marks: a zero-width space, a soft hyphen, an accent.
+        name = "".join(sign for sign in shown if unicodedata.category(sign)[0] not in "CM" or sign.isspace())
+    return " ".join(name.translate(_LOOK_ALIKE_SLASHES).casefold().split()).replace(" /", "/")
+
+
+_RESERVED_SKELETONS = {name_skeleton(name) for name in RESERVED_EVENT_TYPES}
+
+_SERVER_SKELETONS = {name_skeleton(name) for name in SERVER_EVENT_TYPES}
+
 _TOKEN_POINTER = f"/context/{TOKEN_FIELD}"
 
 _RENEWAL_HINT = "have your server issue a new one by POST /v1/identity/tokens"
@@ -63,10 +96,12 @@ def with_verification(
         event = read(without_token)
         if isinstance(event, Rejection):
             return event
-        if event.source.startswith(INTERNAL_SOURCE_PREFIX):
+        if name_skeleton(event.source).startswith(INTERNAL_SOURCE_PREFIX):
             return Rejection("reserved_source", _RESERVED_SOURCE_DETAIL, "/source", event.id)
-        if event.type in RESERVED_EVENT_TYPES:
+        if (name := name_skeleton(event.type)) in _RESERVED_SKELETONS:
             return Rejection("reserved_type", _RESERVED_TYPE_DETAIL, "/type", event.id)
+        if name in _SERVER_SKELETONS and role < Role.SERVER:
+            return Rejection("reserved_type", _SERVER_TYPE_DETAIL, "/type", event.id)
         event = replace(event, sender=sender)
         if role >= Role.SERVER:
             return event

@@ -38,7 +38,7 @@ from profiles.events import Event
 from profiles.identity import component
 from profiles.identity.identifiers import parse_identifier_input
 from profiles.runs.exposures import list_exposures
-from profiles.runs.lifecycle import request_run_end, signal_run_manually
+from profiles.runs.lifecycle import SeveralRuns, request_run_end, signal_run_manually
 from profiles.runs.stuck import retry_stuck_run
 from profiles.views import history
 from profiles.views.profile import RunView
@@ -204,13 +204,19 @@ async def signal_run(
     idempotency_key: Annotated[
         str | None, Header(max_length=200, description="The same key reaches the run once")
     ] = None,
+    run_id: Annotated[
+        UUID | None, Query(description="The run, where several people have a live run of the key")
+    ] = None,
 ) -> Queued:
-    """Send one event to the live run of a key. It reaches no other run and does not change the profile."""
+    """Send one event to the live run of a key. It reaches no other run and does not change the profile.
+
+    422 where several people have a live run of that key, unless ``run_id`` names one of them.
+    """
     journey_or_404(app_state, journey)
     if event not in Event.registry:
         raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.registry))}")
     try:
-        run_id = await app_state.change(
+        signalled = await app_state.change(
             signal_run_manually(
                 app_state.database,
                 journey=journey,
@@ -218,15 +224,19 @@ async def signal_run(
                 event_name=event,
                 properties=_signal_properties(body),
                 idempotency_key=idempotency_key,
+                only_run=run_id,
             )
         )
+    except SeveralRuns as error:
+        shown = ", ".join(str(each) for each in error.run_ids)
+        raise unprocessable(f"{error}: name one of them with ?run_id=, of {shown}") from None
     except ValueError as error:
         raise unprocessable(f"the properties do not fit: {error}") from None
-    if run_id is None:
+    if signalled is None:
         raise not_found(
             f"{journey} has no live run with this key; GET /v1/journeys/{journey}/runs?state=running"
         )
-    return Queued(run_id=run_id)
+    return Queued(run_id=signalled)
 
 
 def _signal_properties(body: dict[str, Any] | None) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class Waypost:
     async def run(self, journey: str, key: str | None = None) -> Row:
         """Return the newest run of a journey."""
         rows = await self.fetch_rows(
-            "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR key = $2) "
+            "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR split_part(key, chr(31), 1) = $2) "
             "ORDER BY run_id DESC LIMIT 1",
             journey,
             key,

@@ -91,6 +91,16 @@ class JourneyDefinition:
         declared += [kind for hold in self.hold_while for kind in hold.events]
         return frozenset(kind.event_name for kind in [*declared, *_referenced_events(self.cls)])
 
+    @cached_property
+    def ending_names(self) -> frozenset[str]:
+        """Names of the events that may end a run: goals and exits."""
+        return frozenset(kind.event_name for ending in self.ends_on for kind in ending.events)
+
+    def ended_by(self, event: Event) -> str | None:
+        """Return the outcome with which this event ends a run without a cart; None if it ends none."""
+        ended = next((found for each in self.ends_on if (found := each.evaluate(event, None))), None)
+        return None if ended is None else ended.outcome
+
     @property
     def key_property(self) -> str | None:
         """PERSON, a property's name, or None where a function computes the key."""

@@ -16,22 +16,27 @@ from profiles.runs import routing
 from profiles.runs.routing import Route
 from profiles.state.clock import MAX_EVENT_AGE, StackClock
 from profiles.state.event_records import IncomingEvent
+from profiles.state.run_keys import RUN_KEY_SQL
 
-_SELECT_STARTED_RUN = """
-SELECT r.run_id, r.key, r.state, e.event_id FROM event e
+_SELECT_STARTED_RUN = f"""
+SELECT r.run_id, {RUN_KEY_SQL} AS key, r.state, e.event_id FROM event e
 JOIN run r ON r.profile_id = e.profile_id AND r.journey = $2 AND r.entry_event = e.event_id
 WHERE e.event_id = $1
-"""
+"""  # noqa: S608 - constant fragment
 
 _SELECT_EVENT = """
 SELECT profile_id, cart_id, at, time, problems::text AS problems, now() AS now FROM event WHERE event_id = $1
 """
 
-_SELECT_LIVE_RUN = "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state <> 'ended'"
+_SELECT_LIVE_RUN = f"""
+SELECT r.run_id FROM run r WHERE r.profile_id = $1 AND r.journey = $2 AND {RUN_KEY_SQL} = $3
+  AND r.state <> 'ended'
+"""  # noqa: S608 - constant fragment
 
-_SELECT_RUN_ENTRIES = """
-SELECT entered_at FROM run WHERE profile_id = $1 AND journey = $2 AND key = $3 ORDER BY entered_at
-"""
+_SELECT_RUN_ENTRIES = f"""
+SELECT r.entered_at FROM run r
+WHERE r.profile_id = $1 AND r.journey = $2 AND {RUN_KEY_SQL} = $3 AND r.verified ORDER BY r.entered_at
+"""  # noqa: S608 - constant fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class _ManualStart(Ingest):
         """Return why the event started no run, in its transaction. Locks held: the profile."""
         row = await connection.fetchrow(_SELECT_EVENT, event_id)
         key = self._run_key(row, event)
-        live = key and await connection.fetchval(_SELECT_LIVE_RUN, self._route.name, key)
+        live = key and await connection.fetchval(_SELECT_LIVE_RUN, row["profile_id"], self._route.name, key)
         if key and live:
             return RunAlreadyActive(key, live)
         recorded = orjson.loads(row["problems"])

@@ -45,7 +45,8 @@ from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
-from profiles.runs.routing import ApplyResult, Route, RouteMatch, route_event
+from profiles.runs.earlier_events import earlier_event_types, load_earlier_events
+from profiles.runs.routing import ApplyResult, EarlierEvents, Route, RouteMatch, route_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import EventSortKey, IncomingEvent, StoredEvent
 from profiles.state.profile_state import ProfileState, load_profile_states
@@ -81,7 +82,8 @@ class IngestConfig:
     on_left_out: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for accepted events of which a part had no effect: the label of the key, the code,
     and how often. Codes: ``superseded`` (a more trusted event took its place; the key is that one's), ``run``
-    (too many runs wait), else the table of a row that Postgres refused."""
+    (too many runs wait), ``unverified`` or ``too_many`` (an unverified event did not reach a run), else the
+    table of a row that Postgres refused."""
     on_late_purchase: Callable[[int], object] | None = None
     """Called after COMMIT with the number of messages that were sent before a late purchase arrived."""
 
@@ -260,6 +262,8 @@ class Ingest:
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
         batch.apply()
+        matches = [parsed.route_matches.matches for parsed in new_events]
+        await batch.load_earlier_events(connection, matches, calendar)
         for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
             if position in resolved.withdrawals_alone:
                 batch.changes.events[event.event_id]["profile_id"] = resolved.owners[position]
@@ -360,6 +364,8 @@ class EventBatch:
     """Profiles with changed consent declarations."""
     shared_purchase_carts: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
     """(event, another profile that it names) → carts of that profile that it changed."""
+    earlier_events: dict[UUID, EarlierEvents] = field(default_factory=dict)
+    """Profile → its events that came before a run which this batch may start."""
 
     def __post_init__(self) -> None:
         self.changes.untrusted_events.update(
@@ -470,6 +476,17 @@ class EventBatch:
         if declarations.apply_withdrawals(person, event, self.changes):
             self.consent_changed.add(person.profile_id)
 
+    async def load_earlier_events(
+        self, connection: Any, matches: Sequence[Sequence[RouteMatch]], calendar: StackClock
+    ) -> None:
+        """Read the events that may have come before the runs that this batch starts, if it starts any."""
+        types: dict[UUID, set[str]] = {}
+        for position, event in enumerate(self.events):
+            if position in self.results:
+                wanted = earlier_event_types(event, matches[position], calendar)
+                types.setdefault(self.resolution.owners[position], set()).update(wanted)
+        self.earlier_events = await load_earlier_events(connection, types)
+
     def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Route an event to the runs that it concerns and start those that it starts."""
         event = self.events[position]
@@ -480,8 +497,20 @@ class EventBatch:
             applied = applied.with_renamed_carts(person.renamed_carts)
         assigned = {"profile_id": person.profile_id, "cart_id": applied.cart_id}
         self.changes.events[event.event_id] |= assigned
-        route_event(person, event, applied, matches, calendar, self.changes)
-        for other_id in self.resolution.other_profiles.get(position, ()):
+        named = self.resolution.other_profiles.get(position, ())
+        earlier = self.earlier_events.setdefault(person.profile_id, EarlierEvents())
+        route_event(
+            person,
+            event,
+            applied,
+            matches,
+            calendar,
+            self.changes,
+            earlier=earlier,
+            others=[self.profiles[other_id] for other_id in named],
+        )
+        earlier.append(event)
+        for other_id in named:
             if carts := self.shared_purchase_carts.get((position, other_id)):
                 other, shared = self.profiles[other_id], ApplyResult(None, carts)
                 route_event(other, event, shared, matches, calendar, self.changes, may_start=False)

@@ -11,6 +11,7 @@ from profiles.identity.component import Component, read_component
 from profiles.identity.graph import IdentityGraph
 from profiles.identity.identifiers import email_hash_key
 from profiles.identity.views import load_identifiers
+from profiles.state.run_keys import RUN_KEY_SQL
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,7 +37,10 @@ SELECT key, other_key, max(recorded_at) AS at FROM identity_log
 WHERE profile_id = ANY($1) AND kind = 'joined' GROUP BY key, other_key
 """
 
-_RUNS = "SELECT run_id, journey, key FROM run WHERE profile_id = $1 AND state <> 'ended' ORDER BY entered_at"
+_RUNS = f"""
+SELECT r.run_id, r.journey, {RUN_KEY_SQL} AS key FROM run r WHERE r.profile_id = $1 AND r.state <> 'ended'
+ORDER BY r.entered_at
+"""  # noqa: S608 - constant fragment
 
 
 @dataclass(frozen=True, slots=True)

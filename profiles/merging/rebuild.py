@@ -19,11 +19,15 @@ from profiles.state.bounds import bound_event
 from profiles.state.cart import parse_lines
 from profiles.state.event_records import StoredEvent, incoming_from_row
 from profiles.state.profile_state import ProfileState, load_profile_states
+from profiles.state.run_keys import RUN_KEY_SQL
 from profiles.state.unit_of_work import APPLY_RETURNS, UnitOfWork
 
 _SELECT_CARTS = "SELECT profile_id, cart_id, lines::text AS lines FROM cart WHERE profile_id = ANY($1)"
 
-_SELECT_LIVE_RUNS = "SELECT run_id, profile_id, key FROM run WHERE profile_id = ANY($1) AND state <> 'ended'"
+_SELECT_LIVE_RUNS = f"""
+SELECT r.run_id, r.profile_id, {RUN_KEY_SQL} AS key FROM run r
+WHERE r.profile_id = ANY($1) AND r.state <> 'ended'
+"""  # noqa: S608 - constant fragment
 
 _SELECT_EVENT_OWNERS = "SELECT event_id, profile_id FROM event WHERE profile_id = ANY($1) AND type = ANY($2)"
 

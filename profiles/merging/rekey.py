@@ -11,6 +11,7 @@ from profiles.runs.routing import MAX_SIGNALS_PER_RUN, ON_MERGE_END, event_paylo
 from profiles.state.cart import CartLines
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import ProfileState, original_cart_key
+from profiles.state.run_keys import RUN_KEY_SQL, distinct_key
 from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 MERGED_OUTCOME = "merged"
@@ -19,12 +20,12 @@ MERGED_OUTCOME = "merged"
 QUARANTINED_OUTCOME = "quarantined"
 """Outcome of a run that was started under an identifier which is quarantined now."""
 
-_SELECT_LIVE_RUNS = """
-SELECT r.run_id, r.journey, r.key, r.profile_id, r.entered_at, r.signals, r.workflow_id, r.on_merge,
-  e.cart_id AS began_in
+_SELECT_LIVE_RUNS = f"""
+SELECT r.run_id, r.journey, {RUN_KEY_SQL} AS key, r.key AS stored_key, r.profile_id, r.entered_at, r.signals,
+  r.workflow_id, r.on_merge, e.cart_id AS began_in
 FROM run r LEFT JOIN event e ON e.event_id = r.entry_event
-WHERE r.profile_id = ANY($1) AND r.state <> 'ended' ORDER BY r.entered_at, r.run_id
-"""
+WHERE r.profile_id = ANY($1) AND r.state <> 'ended' ORDER BY r.verified DESC, r.entered_at, r.run_id
+"""  # noqa: S608 - constant fragment
 
 _SELECT_KEYS_IN_USE = """
 SELECT journey, key FROM run WHERE key = ANY($2) AND profile_id <> ALL($1) AND state <> 'ended'
@@ -106,7 +107,8 @@ async def rekey_runs(
 ) -> None:
     """Re-key every live run, or end it according to its ``on_merge``.
 
-    Of two runs with one key the older continues, and the other ends. Runs with a changed cart get a signal.
+    Of two runs with one key the older continues, and the other ends; but one that a verified event started
+    continues rather than one of an unverified event. Runs with a changed cart get a signal.
     ``profile_ids``: all profiles involved, also those that ended. Locks held: all these profiles'.
     """
     profiles = {str(who) for who in profile_ids}
@@ -117,17 +119,20 @@ async def rekey_runs(
     for run in runs:
         of_a_cart = pre_merge.cart_lines(run["run_id"]) is not None
         keys[run["run_id"]] = merged_profiles.key_for(run, profiles, of_a_cart=of_a_cart)
-    # Carts of two unrelated profiles may have one id, but only one of them can have a live run for this key.
+    # Carts and orders of two unrelated profiles may have one id. The stored key is then made distinct.
     taken = {tuple(row) for row in await connection.fetch(_SELECT_KEYS_IN_USE, people, list(keys.values()))}
     for run in runs:
-        own = keys[run["run_id"]]
-        key = run["key"] if (run["journey"], own) in taken else own
+        key = keys[run["run_id"]]
         ending = _end_of_run(merged_profiles, pre_merge, run)
         if ending is None and oldest.setdefault((run["journey"], key), run) is not run:
             ending = MERGED_OUTCOME, "the person has an older run of the same key"
         if ending is not None:
             await connection.execute(_END_RUN_AND_SIGNAL, run["run_id"], *ending, at, END_RUN)
-    renamed = {run["run_id"]: key for (_, key), run in oldest.items() if key != run["key"]}
+    renamed = {
+        run["run_id"]: distinct_key(key, run["run_id"]) if (journey, key) in taken else key
+        for (journey, key), run in oldest.items()
+        if key != run["key"]
+    }
     if renamed:
         free, take = _REKEY_LIVE_RUNS
         await connection.execute(free, list(renamed))

@@ -149,7 +149,8 @@ SELECT {place} CASE WHEN known.vouched
     WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > ask.at)
   ) AS suppressions,
   COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = ask.cart_id),
-    (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND ask.cart_id IS NOT NULL)
+    (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = split_part(r.key, chr(31), 1)
+      AND ask.cart_id IS NOT NULL)
   )::text AS cart,
   ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
       s.run_id, s.template, s.items)::text FROM message s

@@ -12,6 +12,12 @@ from profiles.redaction import redact_value
 MAX_HOLD_AGE = timedelta(days=90)
 """A case that was opened longer ago counts as closed."""
 
+MAX_UNVERIFIED_HOLD_AGE = timedelta(days=7)
+"""The same for a case that an unverified event opened."""
+
+MAX_UNVERIFIED_HOLDS = 3
+"""Cases of one kind that unverified events may open for a profile within ``MAX_HOLD_AGE``: the first ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class HoldDefinition:
@@ -34,17 +40,22 @@ class OpenHold:
     since: datetime
 
 
-# An event counts at its arrival at the latest: a channel's clock that runs ahead must not reopen a case.
+# An event counts at its arrival at the latest: a channel's clock that runs ahead must not reopen a case. What
+# unverified events open is bounded by their arrival alone, which no sender chooses.
 _SELECT_OPEN_HOLDS = """
-SELECT h.place, h.opened, o.properties ->> h.by AS ref, min(LEAST(o.time, o.at)) AS since
-FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
-JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND o.superseded_by IS NULL
-  AND LEAST(o.time, o.at) > $3{opened_rare}
-WHERE NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(h.closed){closed_rare}
-  AND c.superseded_by IS NULL AND LEAST(c.time, c.at) >= LEAST(o.time, o.at)
-  AND COALESCE(c.properties ->> h.by = o.properties ->> h.by, true))
-GROUP BY h.place, h.opened, o.properties ->> h.by
-ORDER BY h.place, since, ref
+WITH opening AS (
+  SELECT h.*, o.properties ->> h.by AS ref, LEAST(o.time, o.at) AS since, o.at, o.verified,
+    row_number() OVER (PARTITION BY h.place, o.verified ORDER BY o.at, o.event_id) AS number
+  FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
+  JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND o.superseded_by IS NULL
+    AND LEAST(o.time, o.at) > $3{opened_rare})
+SELECT o.place, o.opened, o.ref, min(o.since) AS since FROM opening o
+WHERE (o.verified OR (o.number <= $4 AND o.at > $5))
+  AND NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(o.closed){closed_rare}
+    AND (c.verified OR NOT o.verified) AND c.superseded_by IS NULL AND LEAST(c.time, c.at) >= o.since
+    AND COALESCE(c.properties ->> o.by = o.ref, true))
+GROUP BY o.place, o.opened, o.ref
+ORDER BY o.place, since, o.ref
 """
 
 _SELECT_OPEN_HOLDS_OF_ANY_TYPES = _SELECT_OPEN_HOLDS.format(opened_rare="", closed_rare="")
@@ -63,7 +74,9 @@ async def load_open_holds(
     A case is open if no closing event has the time of the opening event or a later one. The two belong
     together by the value of ``by``, and where either has none, by the profile alone. Times are the
     channels' own, so events may arrive late and in any order. Openings longer ago than ``MAX_HOLD_AGE``
-    before ``at`` do not count. One round trip.
+    before ``at`` do not count. What a verified event opened only a verified event closes. Of the unverified
+    openings only the first ``MAX_UNVERIFIED_HOLDS`` count, for ``MAX_UNVERIFIED_HOLD_AGE`` from their
+    arrival. One round trip.
     Locks held: in the gate, that of the profile, which is then the canonical one.
     """
     if not holds:
@@ -73,5 +86,6 @@ async def load_open_holds(
         f"'{name}'" in RARE_EVENT_TYPES_PREDICATE for hold in holds for name in (hold.opened, *hold.closed)
     )
     query = _SELECT_OPEN_HOLDS_OF_ANY_TYPES if frequent else _SELECT_OPEN_HOLDS_OF_RARE_TYPES
-    found = await connection.fetch(query, profile_id, encode_jsonb(rows), at - MAX_HOLD_AGE)
+    bounds = at - MAX_HOLD_AGE, MAX_UNVERIFIED_HOLDS, at - MAX_UNVERIFIED_HOLD_AGE
+    found = await connection.fetch(query, profile_id, encode_jsonb(rows), *bounds)
     return tuple(OpenHold(row["opened"], redact_value(row["ref"]), row["since"]) for row in found)

@@ -14,12 +14,14 @@ from profiles.db.locks import SELECT_RUN_PROFILE, lock_profile_of_run
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
 from profiles.redaction import redact_addresses, redact_text
+from profiles.runs.earlier_events import earlier_event_types, load_earlier_events
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
 from profiles.runs.stuck import log_run_action
 from profiles.state.bounds import bound_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import load_profile_states
+from profiles.state.run_keys import RUN_KEY_SQL, run_key
 from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 # Outbox rows are locked before the run's row, as in the relay, to avoid a deadlock.
@@ -47,7 +49,7 @@ WITH marked AS (
   RETURNING event_id, seq, kind)
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.verified, e.by_customer, e.cart_id,
   e.properties::text AS properties, e.problems::text AS problems, m.kind
-FROM marked m JOIN event e USING (event_id) ORDER BY m.seq
+FROM marked m JOIN event e USING (event_id) WHERE e.superseded_by IS NULL ORDER BY m.seq
 """
 
 # Marks all rows, seen or not: a redelivery after the end must not reroute what the story acted on.
@@ -80,10 +82,23 @@ WHERE lane = $1 AND event_id IS NOT NULL AND ($2::bigint IS NULL OR seq < $2)
   AND ($2::bigint IS NOT NULL OR delivered_at IS NOT NULL)
 """
 
+_SELECT_RUNNING = f"""
+SELECT r.run_id FROM run r WHERE r.journey = $1 AND {RUN_KEY_SQL} = $2 AND r.state = 'running'
+ORDER BY r.entered_at, r.run_id LIMIT 100
+"""  # noqa: S608 - constant fragment
+
 _STARTED_BY = """
 SELECT count(*) FROM run r JOIN event e ON e.event_id = r.entry_event
 WHERE r.recorded_at >= $1 AND e.source LIKE $2
 """
+
+
+class SeveralRuns(Exception):
+    """Several people have a live run of one key, as two orders may have one number."""
+
+    def __init__(self, journey: str, key: str, run_ids: Sequence[UUID]) -> None:
+        super().__init__(f"{len(run_ids)} live runs of {journey} have the key {key!r}")
+        self.run_ids = tuple(run_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +157,8 @@ async def _reroute(
     """Route stored events again. ``never_entered``: journey, key and entry that re-entry rules ignore."""
     person = (await load_profile_states(connection, [profile_id]))[profile_id]
     if never_entered is not None:
-        journey, key, entered = never_entered
+        journey, stored_key, entered = never_entered
+        key = run_key(stored_key)
         entries = person.run_entries.get((journey, key), [])
         person.run_entries[journey, key] = [each for each in entries if each != entered]
     untrusted = {row["event_id"] for row in rows if not row.get("verified", True) or row.get("by_customer")}
@@ -158,7 +174,9 @@ async def _reroute(
         changes.events[row["event_id"]] = {**kept, "problems": orjson.loads(row["problems"])}
         # The event of a start was admitted when it came, perhaps by an operator against the filter.
         matches = match_routes(event, routes, filtered=row["kind"] != OutboxKind.START).matches
-        route_event(person, stored, applied, matches, calendar, changes)
+        types = {profile_id: earlier_event_types(stored, matches, calendar)}
+        earlier = await load_earlier_events(connection, types)
+        route_event(person, stored, applied, matches, calendar, changes, earlier=earlier.get(profile_id))
     await changes.write(connection, {})
 
 
@@ -170,8 +188,11 @@ async def signal_run_manually(
     event_name: str,
     properties: dict[str, Any],
     idempotency_key: str | None = None,
+    only_run: UUID | None = None,
 ) -> UUID | None:
     """Signal one live run through the outbox. Returns its id, or None where no run of that key is live.
+
+    ``only_run``: the run, where several people have one of that key; without it, raises ``SeveralRuns``.
 
     Signals with the same ``idempotency_key`` reach the run once, because a run sees each event id once.
     Raises ValueError where no such event is declared or the properties do not fit it.
@@ -183,9 +204,10 @@ async def signal_run_manually(
     suffix = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else str(new_id())
 
     async def work(connection: Any) -> UUID | None:
-        run_id: UUID | None = await connection.fetchval(
-            "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'", journey, key
-        )
+        found: list[UUID] = [row["run_id"] for row in await connection.fetch(_SELECT_RUNNING, journey, key)]
+        if len(found) > 1 and only_run is None:
+            raise SeveralRuns(journey, key, found)
+        run_id = next((each for each in found if only_run in (None, each)), None)
         if run_id is None or await _lock_run_state(connection, run_id) != "running":
             return None
         now = (await connection.fetchval("SELECT now()")).isoformat()

@@ -1,7 +1,7 @@
 """Routing: turns one applied event into outbox rows, signals to live runs and starts of new ones. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,7 +10,9 @@ from uuid import UUID
 from profiles.db.sql import new_id
 from profiles.events import END_RUN, BackInStock, Event, OrderEvent, OutOfStock, PriceDropped
 from profiles.redaction import contains_email_or_phone, redact_value
+from profiles.runs import unverified_events
 from profiles.runs.payload_bounds import bounded_cart, bounded_fields
+from profiles.runs.unverified_events import INTERNAL_EVENTS
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState
@@ -35,6 +37,11 @@ MAX_SIGNALS_PER_RUN = 1000
 
 FEED_EVENTS = (PriceDropped, BackInStock, OutOfStock)
 """Statements of the shop about a product, which go to everybody with that product in the cart."""
+
+MAX_EARLIER_SIGNALS = 20
+"""Events that came before their run and are signalled to it after its start: the last ones."""
+
+_UNVERIFIED_INTERNAL_EVENT = "only Waypost itself states this of a person; it has no effect"
 
 _UNVERIFIED_FEED_EVENT = (
     "only a sender with a server key may state this of a product; send Product Updated with one"
@@ -77,6 +84,13 @@ class Route(Protocol):
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
         """Return whether one more run of a key may start, after runs with these entries."""
 
+    @property
+    def ending_names(self) -> frozenset[str]:
+        """Names of the events that may end a run: goals and exits."""
+
+    def ended_by(self, event: Event) -> str | None:
+        """Return the outcome with which this event ends a run without a cart. May run author code."""
+
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
@@ -112,7 +126,7 @@ class ApplyResult:
 def match_routes(event: Event, routes: Sequence[Route], *, filtered: bool = True) -> RouteMatches:
     """Return the journeys that one event concerns. A journey that raises is skipped and recorded.
 
-    An unverified event of ``FEED_EVENTS`` concerns none.
+    An unverified event of ``FEED_EVENTS`` or ``INTERNAL_EVENTS`` concerns none.
 
     ``filtered``: False admits every event, without asking the journey's filter.
     """
@@ -120,6 +134,8 @@ def match_routes(event: Event, routes: Sequence[Route], *, filtered: bool = True
     problems: list[dict[str, str]] = []
     if isinstance(event, FEED_EVENTS) and not event.content_verified:
         return RouteMatches((), ({"journey": "", "detail": _UNVERIFIED_FEED_EVENT},))
+    if isinstance(event, INTERNAL_EVENTS) and not event.content_verified:
+        return RouteMatches((), ({"journey": "", "detail": _UNVERIFIED_INTERNAL_EVENT},))
     for route in routes:
         if event.event_name not in route.listen_names:
             continue
@@ -157,8 +173,14 @@ def route_event(
     changes: UnitOfWork,
     *,
     may_start: bool = True,
+    earlier: "EarlierEvents | None" = None,
+    others: Sequence[ProfileState] = (),
 ) -> None:
-    """Route one event of one profile. Starts at most one run per journey, and none without ``may_start``."""
+    """Route one event of one profile. Starts at most one run per journey, and none without ``may_start``.
+
+    ``earlier``: events of the profile that came before, of which those of the same key count for a run that
+    starts. ``others``: the other profiles that the event names.
+    """
     if stored.event is None:
         return
     for match in matches:
@@ -167,11 +189,16 @@ def route_event(
             changes.add_problem(stored.event_id, match.route.name, fault)
             continue
         targets = _target_runs(match, person, stored, applied, key)
-        for run in targets:
-            _add_signal(run, person, stored, applied, match, changes)
         starts = may_start and match.starts and calendar.may_start_run(stored.incoming.time)
+        if starts and (superseded := [run for run in targets if _supersedes(run, stored, match, changes)]):
+            targets = [run for run in targets if run not in superseded]
+            person.runs = [run for run in person.runs if run not in superseded]
+        for run in targets:
+            _signal_if_allowed(run, person, stored, applied, match, changes)
         if starts and key and all(run.key != key for run in targets):
-            _add_start(person, stored, applied, match, key, calendar, changes)
+            start = _Start(person, stored, applied, match, key, calendar)
+            if start.is_allowed(earlier, others, changes):
+                start.add(earlier, changes)
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
@@ -230,6 +257,42 @@ def _target_runs(
     return live if key is None else [run for run in live if run.key == key]
 
 
+def _supersedes(run: LiveRun, stored: StoredEvent, match: RouteMatch, changes: UnitOfWork) -> bool:
+    """Return whether a verified entry starts a run in the place of one that an unverified entry started.
+
+    It does if both have one key and are about something else. Else the run counts as verified from now on.
+    """
+    if run.verified or not stored.incoming.verified or stored.event is None:
+        return False
+    has_own_key = match.key is not None and match.key == run.key
+    digest = run.entry_digest
+    if has_own_key and digest is not None and digest != unverified_events.entry_digest(stored.event):
+        changes.supersede_run(run.run_id)
+        return True
+    run.verified = True
+    changes.newly_verified_runs.add(run.run_id)
+    return False
+
+
+def _signal_if_allowed(
+    run: LiveRun,
+    person: ProfileState,
+    stored: StoredEvent,
+    applied: ApplyResult,
+    match: RouteMatch,
+    changes: UnitOfWork,
+) -> None:
+    has_key = match.key is not None and match.key == run.key
+    fault = unverified_events.why_left_out(stored, match.route, has_key=has_key, run_is_verified=run.verified)
+    if fault is not None:
+        changes.leave_out(stored.event_id, match.route.name, "unverified", fault)
+    elif unverified_events.is_over_bound(stored, run):
+        fault = f"the run has received {run.unverified_signals} unverified events, and receives no more"
+        changes.leave_out(stored.event_id, match.route.name, "too_many", fault)
+    else:
+        _add_signal(run, person, stored, applied, match, changes)
+
+
 def _add_signal(
     run: LiveRun,
     person: ProfileState,
@@ -240,6 +303,9 @@ def _add_signal(
 ) -> None:
     run.signals += 1
     changes.signal_counts[run.run_id] = run.signals
+    if not stored.incoming.verified:
+        run.unverified_signals += 1
+        changes.unverified_signal_counts[run.run_id] = run.unverified_signals
     if run.signals > MAX_SIGNALS_PER_RUN:
         return
     name, trigger = stored.incoming.type, match.starts
@@ -255,29 +321,117 @@ def _add_signal(
     )
 
 
-def _add_start(
-    person: ProfileState,
-    stored: StoredEvent,
-    applied: ApplyResult,
-    match: RouteMatch,
-    key: str,
-    calendar: StackClock,
-    changes: UnitOfWork,
-) -> None:
-    journey = match.route.name
-    entries = person.run_entries.setdefault((journey, key), [])
-    if not match.route.may_enter(tuple(entries), stored.at):
-        return
-    run_id = new_id()
-    offset = calendar.clock_offset_s(stored.incoming.time)
-    run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
-    start = {**run, "customer_id": person.profile_id}
-    run |= {"profile_id": person.profile_id, "workflow_id": workflow_id(journey, key, run_id)}
-    run |= {"entry_event": stored.event_id, "entered_at": stored.at, "on_merge": match.route.on_merge}
-    changes.new_runs.append(run)
-    payload = {"start": start, "event": event_payload(stored, person, applied.cart_id)}
-    changes.add_outbox_row(
-        OutboxKind.START, run_id, stored.incoming.type, payload, event_id=stored.event_id, trigger=True
-    )
-    entries.append(stored.at)
-    person.runs.append(LiveRun(run_id, journey, key, stored.at, clock_offset_s=offset, original_key=key))
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The start of a run by an event, for a key that has no live run."""
+
+    person: ProfileState
+    stored: StoredEvent
+    applied: ApplyResult
+    match: RouteMatch
+    key: str
+    calendar: StackClock
+
+    def is_allowed(
+        self, earlier: "EarlierEvents | None", others: Sequence[ProfileState], changes: UnitOfWork
+    ) -> bool:
+        """Return whether the run may start. If not, record why, unless it is the journey's re-entry rule."""
+        journey, verified = self.match.route.name, self.stored.incoming.verified
+        entries = self.person.entries_against(journey, self.key, verified=verified)
+        if not self.match.route.may_enter(entries, self.stored.at):
+            return False
+        if self.match.key is not None and any(
+            other.entries_against(journey, self.key, verified=verified) for other in others
+        ):
+            fault = "the event also names another profile, which has a run of this key"
+            changes.add_problem(self.stored.event_id, journey, fault)
+            return False
+        for event in self._events_of_key(earlier):
+            try:
+                outcome = event.event and self.match.route.ended_by(event.event)
+            except Exception as error:
+                # Author code: whatever it raises, the event must not be lost.
+                changes.add_problem(self.stored.event_id, journey, f"an ending raised {error!r}"[:500])
+                continue
+            if outcome:
+                came = f"{event.incoming.type} came before it, at {event.at.isoformat(timespec='seconds')}"
+                fault = f"no run was started, as it would be over at once ({outcome}): {came}"
+                changes.add_problem(self.stored.event_id, journey, fault)
+                return False
+        return True
+
+    def add(self, earlier: "EarlierEvents | None", changes: UnitOfWork) -> None:
+        """Start the run, and signal to it the events of its key that came before."""
+        person, stored, key = self.person, self.stored, self.key
+        journey, verified = self.match.route.name, self.stored.incoming.verified
+        before = self._events_of_key(earlier)[-MAX_EARLIER_SIGNALS:]
+        run_id = new_id()
+        offset = self.calendar.clock_offset_s(stored.incoming.time)
+        run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
+        start = {**run, "customer_id": person.profile_id}
+        run |= {"profile_id": person.profile_id, "workflow_id": workflow_id(journey, key, run_id)}
+        run |= {
+            "entry_event": stored.event_id,
+            "entered_at": stored.at,
+            "on_merge": self.match.route.on_merge,
+        }
+        # A verified event takes the place of an unverified one only, so only that needs a digest.
+        digest = None if verified or not stored.event else unverified_events.entry_digest(stored.event)
+        run |= {"verified": verified, "entry_digest": digest}
+        changes.new_runs.append(run)
+        payload = {"start": start, "event": event_payload(stored, person, self.applied.cart_id)}
+        changes.add_outbox_row(
+            OutboxKind.START, run_id, stored.incoming.type, payload, event_id=stored.event_id, trigger=True
+        )
+        person.run_entries.setdefault((journey, key), []).append(stored.at)
+        if not verified:
+            person.unverified_entries.setdefault((journey, key), []).append(stored.at)
+        live = LiveRun(run_id, journey, key, stored.at, clock_offset_s=offset, original_key=key)
+        live.verified, live.entry_digest = verified, digest
+        person.runs.append(live)
+        match = RouteMatch(self.match.route, key, starts=False)
+        for event in before:
+            _add_signal(live, person, event, ApplyResult(None, ()), match, changes)
+
+    def _events_of_key(self, earlier: "EarlierEvents | None") -> list[StoredEvent]:
+        """Return the earlier events that are about this run: of its key, as trusted as it is, and no starts.
+
+        Whatever the clocks say, an order comes before its cancellation and its delivery. Any other event, and
+        one of a key that had a run before, belongs to this run only if it happened after the entry.
+        """
+        if self.match.key is None or earlier is None:
+            return []
+        route, incoming = self.match.route, self.stored.incoming
+        is_first = not self.person.entries_against(route.name, self.key, verified=incoming.verified)
+        return [
+            event
+            for event in earlier.of_key(route, self.key)
+            if (event.incoming.time >= incoming.time or (is_first and isinstance(event.event, OrderEvent)))
+            and not unverified_events.why_left_out(
+                event, route, has_key=True, run_is_verified=incoming.verified
+            )
+        ]
+
+
+class EarlierEvents:
+    """The events of one profile that came before an event, by the keys of runs that they name."""
+
+    def __init__(self, events: Iterable[StoredEvent] = ()) -> None:
+        """Create from events in the order of their arrival."""
+        self._events = list(events)
+        self._by_key: dict[str, tuple[int, dict[str, list[StoredEvent]]]] = {}
+
+    def append(self, event: StoredEvent) -> None:
+        """Add the event that came last."""
+        self._events.append(event)
+
+    def of_key(self, route: Route, key: str) -> list[StoredEvent]:
+        """Return the events that name a run's key and start no run. Asks the journey once for each event."""
+        read, found = self._by_key.get(route.name, (0, {}))
+        for event in self._events[read:]:
+            if event.event is not None and event.incoming.type not in route.start_names:
+                for match in match_routes(event.event, (route,)).matches:
+                    if match.key is not None:
+                        found.setdefault(match.key, []).append(event)
+        self._by_key[route.name] = len(self._events), found
+        return found.get(key, [])

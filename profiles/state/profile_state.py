@@ -11,6 +11,7 @@ import orjson
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey
+from profiles.state.run_keys import run_key
 from profiles.state.traits import TraitOrigins, TraitValues
 
 _SELECT_PROFILE_STATES = """
@@ -25,7 +26,8 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
   (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
-      r.clock_offset_s, r.workflow_id) ORDER BY r.entered_at, r.run_id) FROM run r
+      r.clock_offset_s, r.workflow_id, r.verified, r.unverified_signals, r.entry_digest)
+      ORDER BY r.entered_at, r.run_id) FROM run r
     WHERE r.profile_id = p.profile_id)::text AS runs,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
@@ -75,6 +77,12 @@ class LiveRun:
     clock_offset_s: float = 0.0
     original_key: str = ""
     """The key that the story uses. The cart may have another id after a merge."""
+    verified: bool = True
+    """Whether a verified event started it, or was signalled to it as another start."""
+    unverified_signals: int = 0
+    """How many of the signals are unverified events."""
+    entry_digest: str | None = None
+    """Digest of what its entry event is about, if it is known."""
 
 
 @dataclass(slots=True)
@@ -120,6 +128,8 @@ class ProfileState:
     runs: list[LiveRun] = field(default_factory=list)
     run_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
     """(journey, key) → times of entry of its runs."""
+    unverified_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    """Those of ``run_entries`` that no verified event made."""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Identifier type → values; email and phone only."""
     audiences: list[AudienceMembership] = field(default_factory=list)
@@ -140,6 +150,14 @@ class ProfileState:
         if self.carts_sort_key is None or place > self.carts_sort_key:
             self.carts_sort_key = place
             self.is_dirty = True
+
+    def entries_against(self, journey: str, key: str, *, verified: bool) -> tuple[datetime, ...]:
+        """Return the entries that count against another one. Against a verified one only verified ones do."""
+        entries = self.run_entries.get((journey, key), [])
+        if not verified:
+            return tuple(entries)
+        unverified = self.unverified_entries.get((journey, key), [])
+        return tuple(entry for entry in entries if entry not in unverified)
 
     @property
     def timezone_sources(self) -> tuple[Any, str | None]:
@@ -193,12 +211,14 @@ def _to_profile_state(row: Any) -> ProfileState:
     )
     for cart_id, lines, updated_at in lists["carts"]:
         person.carts[cart_id] = CartState(cart_id, parse_lines(lines), datetime.fromisoformat(updated_at))
-    for run_id, journey, key, entered_at, state, signals, offset, workflow_id in lists["runs"]:
-        entered = datetime.fromisoformat(entered_at)
+    for run_id, journey, stored_key, entered_at, state, signals, offset, workflow_id, *trust in lists["runs"]:
+        entered, key = datetime.fromisoformat(entered_at), run_key(stored_key)
         person.run_entries.setdefault((journey, key), []).append(entered)
+        if not trust[0]:
+            person.unverified_entries.setdefault((journey, key), []).append(entered)
         if state != "ended":
             called = original_cart_key(key, workflow_id)
-            person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called))
+            person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called, *trust))
     for kind, value in lists["addresses"]:
         person.addresses.setdefault(kind, []).append(value)
     for member_id, audience, item, sku, run_id in lists["audiences"]:

@@ -13,9 +13,11 @@ import structlog
 from profiles.db import sql
 from profiles.db.savepoints import execute_for_each, is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
+from profiles.events import END_RUN
 from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
+from profiles.state.run_keys import distinct_key
 from profiles.state.unstarted_runs import UnstartedRuns
 
 Row = dict[str, Any]
@@ -43,6 +45,11 @@ MESSAGE_RANK = (
 ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
 """Statuses of a message that a provider accepted."""
 
+
+SUPERSEDED_OUTCOME = "superseded"
+"""Outcome of a run of an unverified event, in the place of which a verified event started another run."""
+
+SUPERSEDED_DETAIL = "an unverified event started it, and a verified one with its key is about something else"
 
 ASK_AGAIN_AFTER = timedelta(days=30)
 """How long an address gets no second message that asks it to confirm, for any sender."""
@@ -98,13 +105,27 @@ UPSERT_OPT_OUTS = _insert_sql(
     "OR (excluded.time = opt_out.time AND opt_out.state = 'granted')",
 )
 
-INSERT_RUNS = """
+_INSERT_RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
-  entered_at, on_merge)
+  entered_at, on_merge, verified, entry_digest)
 SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at,
-  on_merge
-FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key, run_id
+  on_merge, verified, entry_digest
+FROM jsonb_populate_recordset(NULL::run, $1) n {condition} ORDER BY journey, key, run_id
 ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
+"""
+
+INSERT_RUNS = _INSERT_RUNS.format(condition="")
+
+# The profile's lock makes the condition certain: one live run for each journey, profile and key.
+INSERT_RUNS_OF_TAKEN_KEYS = _INSERT_RUNS.format(
+    condition="""WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.profile_id = n.profile_id
+  AND r.journey = n.journey AND split_part(r.key, chr(31), 1) = split_part(n.key, chr(31), 1)
+  AND r.state <> 'ended')"""
+)
+
+END_SUPERSEDED_RUNS = """
+UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = now()
+WHERE run_id = ANY($1) AND state <> 'ended'
 """
 
 UPSERT_CARTS = _insert_sql(
@@ -142,7 +163,10 @@ WHERE m.message_id = c.message_id
 """
 
 UPDATE_SIGNAL_COUNTS = """
-UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
+UPDATE run r SET signals = COALESCE(c.signals, r.signals),
+  unverified_signals = COALESCE(c.unverified_signals, r.unverified_signals),
+  verified = r.verified OR COALESCE(c.verified, false)
+FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
 """
 
 MARK_AUDIENCE_LEAVING = """
@@ -193,6 +217,12 @@ class UnitOfWork:
     returns: list[Row] = field(default_factory=list)
     signal_counts: dict[UUID, int] = field(default_factory=dict)
     """Run → its number of signals."""
+    unverified_signal_counts: dict[UUID, int] = field(default_factory=dict)
+    """Run → how many of its signals are unverified events."""
+    newly_verified_runs: set[UUID] = field(default_factory=set)
+    """Runs of an unverified event that a verified one confirms."""
+    superseded_runs: list[UUID] = field(default_factory=list)
+    """Live runs of an unverified event, in the place of which a verified one starts a run."""
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -247,6 +277,22 @@ class UnitOfWork:
         if row is not None and len(row["problems"]) < MAX_PROBLEMS:
             row["problems"].append({"journey": journey, "detail": detail[:MAX_PROBLEM_LENGTH]})
 
+    def leave_out(self, event_id: UUID, journey: str, reason: str, detail: str) -> None:
+        """Record that an unverified event had no effect on a journey. ``reason``: one word, for the count."""
+        self.left_out[event_id, reason] += 1
+        self.add_problem(event_id, journey, detail)
+
+    def supersede_run(self, run_id: UUID) -> None:
+        """End a live run of an unverified event, or do not begin it if it is new in this transaction."""
+        new = next((run for run in self.new_runs if run["run_id"] == run_id), None)
+        if new is not None:
+            self.new_runs.remove(new)
+            self._drop_run(new, SUPERSEDED_DETAIL)
+            return
+        self.superseded_runs.append(run_id)
+        ending = {"outcome": SUPERSEDED_OUTCOME, "reason": SUPERSEDED_DETAIL}
+        self.add_outbox_row(OutboxKind.SIGNAL, run_id, END_RUN, ending)
+
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
         """Request that the owner of an address confirms the consent of an unverified event."""
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
@@ -261,12 +307,16 @@ class UnitOfWork:
             self.opt_outs[key] = row | {"state": "withdrawn", "time": stored.time, "at": stored.at}
 
     async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
-        """Write all rows, without runs of which another profile's live run has the key.
+        """Write all rows, without runs of which the same profile has a live run of the key.
 
         First the runs, since their keys may be taken; then all other tables in one statement; then the
         returns, which must see the rows of that statement. Locks held: the profiles', by the caller.
         """
         await self._leave_out_excess_runs(connection)
+        if self.superseded_runs:
+            await connection.execute(
+                END_SUPERSEDED_RUNS, self.superseded_runs, SUPERSEDED_OUTCOME, SUPERSEDED_DETAIL
+            )
         if self.one_by_one:
             await self._write_one_by_one(connection, persons)
             return
@@ -294,10 +344,23 @@ class UnitOfWork:
             (UPSERT_OPT_OUTS, [row for _, row in sorted(self.opt_outs.items())]),
             (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
             (UPDATE_MESSAGES, self._highest_messages()),
-            (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
+            (UPDATE_SIGNAL_COUNTS, self._changed_runs()),
             (MARK_AUDIENCE_LEAVING, _as_rows(("member_id", "reason"), self.audience_removals)),
             (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
             (UPDATE_EVENTS, list(self.events.values())),
+        ]
+
+    def _changed_runs(self) -> list[Row]:
+        """Return one row for each run with other counts of signals, or that a verified event confirms."""
+        unverified, confirmed = self.unverified_signal_counts, self.newly_verified_runs
+        return [
+            {
+                "run_id": run_id,
+                "signals": self.signal_counts.get(run_id),
+                "unverified_signals": unverified.get(run_id),
+                "verified": run_id in confirmed,
+            }
+            for run_id in sorted({*self.signal_counts, *unverified, *confirmed})
         ]
 
     def _highest_messages(self) -> list[Row]:
@@ -336,14 +399,22 @@ class UnitOfWork:
         if not new_runs:
             return
         started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(new_runs))}
-        for run in new_runs:
+        left = [run for run in new_runs if run["run_id"] not in started]
+        if not left:
+            return
+        # Of another person, who may have an order of the same number.
+        distinct = [run | {"key": distinct_key(run["key"], run["run_id"])} for run in left]
+        rows = await connection.fetch(INSERT_RUNS_OF_TAKEN_KEYS, encode_jsonb(distinct))
+        started = {row["run_id"] for row in rows}
+        for run in left:
             if run["run_id"] not in started:
-                self._drop_run(run, f"key {run['key']!r} already has a live run of another profile")
+                self._drop_run(run, f"key {run['key']!r} already has a live run of this profile")
 
     def _drop_run(self, run: Row, reason: str) -> None:
         self.add_problem(run["entry_event"], run["journey"], reason)
         self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run["run_id"]]
         self.signal_counts.pop(run["run_id"], None)
+        self.unverified_signal_counts.pop(run["run_id"], None)
 
     async def _write_one_by_one(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write all rows but those that Postgres refuses. What bars messages is written first."""

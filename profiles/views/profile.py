@@ -269,7 +269,8 @@ class ProfileView:
 
 
 RUN_COLUMNS = (
-    "run_id, temporal_run_id, workflow_id, journey, key, state, outcome, entered_at, ended_at, detail, "
+    "run_id, temporal_run_id, workflow_id, journey, split_part(key, chr(31), 1) AS key, state, outcome, "
+    "entered_at, ended_at, detail, "
     "profile_id, stuck_at"
 )
 

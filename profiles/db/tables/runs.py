@@ -18,6 +18,7 @@ class RunTable(RecordedTable, table=True):
     run_id: UUID = Field(primary_key=True)
     journey: str
     key: str
+    """The key of the run, as ``profiles.state.run_keys`` stores it."""
     profile_id: UUID
     state: str
     """running, ended or stuck."""
@@ -32,6 +33,12 @@ class RunTable(RecordedTable, table=True):
     on_merge: str = Field(default="continue", sa_column_kwargs={"server_default": text("'continue'")})
     """continue or end: what the run does when its profile is merged into another; fixed at its start."""
     signals: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    unverified_signals: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """How many of the signals are unverified events."""
+    verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Whether a verified event started the run, or was signalled to it as another start."""
+    entry_digest: str | None = None
+    """Digest of what an unverified entry event is about; None for others and earlier versions."""
     entered_at: datetime = Field(sa_column=timestamp_column())
     ended_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
 

@@ -104,6 +104,18 @@ async def test_a_run_is_signalled_by_hand_once_per_idempotency_key(api: OpenApi)
     assert len({row["id"] for row in rows if row["o"]}) == 1
 
 
+async def test_of_two_runs_with_one_key_the_signal_names_one(api: OpenApi) -> None:
+    runs = [await started(api, user=user) for user in ("u-1", "u-2")]
+    path = "/v1/journeys/cart-abandonment/runs/c-1/signals/Order Completed"
+    refused = await api.client.post(path, headers=ADMIN)
+    named = await api.client.post(f"{path}?run_id={runs[1]['run_id']}", headers=ADMIN)
+
+    assert [run["key"] for run in runs] == ["c-1", "c-1"]
+    assert refused.status_code == 422
+    assert all(run["run_id"] in refused.json()["detail"] for run in runs)
+    assert (named.status_code, named.json()["run_id"]) == (202, runs[1]["run_id"])
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

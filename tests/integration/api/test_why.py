@@ -13,7 +13,7 @@ from activities.contracts import HoldSpec
 from api.temporal import WaitingView
 from cli.why import answer_why
 from tests.support.docs import blocks, commands_of
-from tests.support.environments.api import ADMIN, WRITE, OpenApi
+from tests.support.environments.api import ADMIN, WRITE, OpenApi, event
 from tests.support.environments.explain import EVENING, HOUR, SMS, YES, ExplainCase
 from tests.support.environments.gate import GateHarness
 from workers.errors import UserError
@@ -273,3 +273,16 @@ async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
     assert shlex.join(said.words) == "waypost why ada@example.com --journey cart-abandonment --item p-1"
     # Eleven years earlier every day of that year is the same day of the week.
     assert said.answer == answer.replace("2037", "2026").replace("2038", "2027").strip()
+
+
+async def test_why_says_that_an_order_was_over_before_its_confirmation(api: OpenApi) -> None:
+    order = {"order_id": "o-9", "products": [{"product_id": "p-1"}]}
+    for number, name in enumerate(("Order Cancelled", "Order Completed")):
+        told = event(name, f"e-{number}", properties=order if number else {"order_id": "o-9"})
+        await api.results("/v1/events", told, headers=ADMIN)
+    answer = await api.read("/v1/profiles/user_id/u-1/why")
+
+    assert [entry["kind"] for entry in answer["timeline"]] == ["event", "event"]
+    assert answer["timeline"][-1]["problems"].startswith(
+        "no run was started, as it would be over at once (cancelled): Order Cancelled came before it"
+    )

@@ -10,6 +10,7 @@ from profiles.db.database import Database
 from profiles.merging.unmerge import cut_identifiers
 from profiles.messaging.claims import read_locked_snapshot
 from profiles.messaging.snapshot import SnapshotQuery
+from profiles.state.run_keys import run_key
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, RoutedJourney, order
 
 JOURNEYS = (CARTS,)
@@ -100,12 +101,27 @@ async def test_a_strangers_cart_of_the_same_name_keeps_nobody_from_being_joined(
     await adds(facts, CHAIR | {"cart_id": "web-7"}, 30, email="bob@example.com")
     await adds(facts, LAMP | {"cart_id": "web-7"}, 20, anonymous_id="m-5f2a")
     await adds(facts, CHAIR, 10, email=ADA)
-    before = {run["run_id"]: run["key"] for run in await facts.runs()}
+    strangers, own, younger = [run["run_id"] for run in await facts.runs()]
     joined = await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
 
     assert joined.status == "accepted"
     assert await facts.who("anonymous_id", "m-5f2a") == await facts.who("email", ADA)
-    assert {run["run_id"]: run["key"] for run in await facts.runs()} == before
+    assert [run["run_id"] for run in await facts.runs()] == [strangers, own]
+    assert younger not in (strangers, own)
+    assert await cart_at_the_gate(facts, own, "web-7") == ["chair", "lamp"]
+
+
+async def test_a_run_follows_its_cart_to_an_id_that_a_stranger_has_too(facts: IngestHarness) -> None:
+    await adds(facts, CHAIR | {"cart_id": "web-7"}, 30, email="bob@example.com")
+    await facts.happens(
+        "Cart Viewed", {"cart_id": "web-7", "products": [LAMP]}, ago=20 * MINUTE, anonymous_id="m-5f2a"
+    )
+    await adds(facts, CHAIR, 10, email=ADA)
+    own = (await facts.runs())[-1]
+    await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
+
+    assert [run_key(run["key"]) for run in await facts.runs()] == ["web-7", "web-7"]
+    assert await cart_at_the_gate(facts, own["run_id"], own["key"]) == ["chair", "lamp"]
 
 
 async def test_of_several_carts_of_one_person_each_run_gets_its_own_back_when_parted(

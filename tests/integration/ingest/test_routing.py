@@ -12,6 +12,7 @@ from profiles.ingest.pipeline import IngestConfig
 from profiles.projection import apply
 from profiles.runs import routing
 from profiles.runs.routing import MAX_SIGNALS_PER_RUN
+from profiles.state.run_keys import run_key
 from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, PEOPLE, IngestHarness, RoutedJourney, order
 
@@ -22,26 +23,44 @@ ADA = "ada@example.com"
 IN_CART = LAMP | {"cart_id": "c"}
 
 
-async def test_two_people_with_one_key_at_once_make_one_run_and_the_other_is_told_why(
-    facts: IngestHarness,
-) -> None:
+async def test_people_with_one_key_at_once_have_one_run_each(facts: IngestHarness) -> None:
     answers = await asyncio.gather(
         *(facts.happens("Product Added", IN_CART, email=f"u{n}@x.org") for n in range(6))
     )
 
+    runs = await facts.runs()
+    assert [run_key(run["key"]) for run in runs] == ["c"] * 6
+    assert len({run["profile_id"] for run in runs}) == len({run["workflow_id"] for run in runs}) == 6
+    assert await facts.outbox() == ["start: Product Added"] * 6
+    assert [await facts.problems(answer.event_id) for answer in answers] == [[]] * 6
+
+
+async def test_one_person_at_once_has_one_run_of_a_key(facts: IngestHarness) -> None:
+    await facts.happens("Product Added", IN_CART, email="first@x.org")
+    await asyncio.gather(*(facts.happens("Product Added", IN_CART, email=ADA) for _ in range(6)))
+
+    runs = await facts.runs()
+    assert [run["profile_id"] for run in runs].count(await facts.who("email", ADA)) == 1
+    assert len(runs) == 2
+
+
+async def test_a_second_run_of_a_persons_key_is_not_written_even_if_routing_asks_for_it(
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "_target_runs", lambda *_: [])
+    await facts.happens("Product Added", IN_CART, email=ADA)
+    answer = await facts.happens("Product Added", IN_CART, email=ADA)
+
     assert len(await facts.runs()) == 1
-    assert await facts.outbox() == ["start: Product Added"]
-    problems = [problem for answer in answers for problem in await facts.problems(answer.event_id)]
-    assert problems == ["key 'c' already has a live run of another profile"] * 5
+    assert await facts.problems(answer.event_id) == ["key 'c' already has a live run of this profile"]
 
 
-async def test_in_one_batch_the_first_of_two_people_gets_the_key(facts: IngestHarness) -> None:
+async def test_in_one_batch_two_people_have_a_run_of_one_key_each(facts: IngestHarness) -> None:
     people = ("first@x.org", "second@x.org")
     await facts.ingest([facts.event("Product Added", IN_CART, email=email) for email in (*people, people[1])])
 
-    [run] = await facts.runs()
-    assert run["profile_id"] == await facts.who("email", "first@x.org")
-    assert await facts.outbox() == ["start: Product Added"]
+    assert [run_key(run["key"]) for run in await facts.runs()] == ["c", "c"]
+    assert await facts.outbox() == ["start: Product Added"] * 2 + ["Product Added"]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ class RoutedJourney:
     key: Callable[[Event], str | None] | None = None
     where: Callable[[Event], bool] | None = None
     on_merge: str = "continue"
+    ends: tuple[str, ...] = ()
 
     @property
     def start_names(self) -> frozenset[str]:
@@ -50,7 +51,14 @@ class RoutedJourney:
 
     @property
     def listen_names(self) -> frozenset[str]:
-        return frozenset((*self.starts, *self.listens))
+        return frozenset((*self.starts, *self.listens, *self.ends))
+
+    @property
+    def ending_names(self) -> frozenset[str]:
+        return frozenset(self.ends)
+
+    def ended_by(self, event: Event) -> str | None:
+        return "ended" if event.event_name in self.ends else None
 
     def key_of(self, event: Event) -> str | None:
         if self.key is not None:

@@ -208,6 +208,69 @@ def test_nobody_sends_events_from_a_source_of_waypost_itself(role: Role, source:
         assert (found.code, found.pointer, found.id) == ("reserved_source", "/source", "e")
 
 
+def refusal(role: Role, **changed: str) -> str | None:
+    """The code with which a native event with this source or type is refused; None if it is not."""
+    raw = {"id": "e", "type": "Product Viewed", "source": "crm", "identifiers": {"user_id": "42"}, **changed}
+    found = with_verification(by_native, role, TOKENS, at=NOW)(raw)
+    return found.code if isinstance(found, Rejection) else None
+
+
+@pytest.mark.parametrize("role", [Role.WRITE, Role.SERVER, Role.ADMIN])
+@pytest.mark.parametrize(
+    ("source", "is_reserved"),
+    [
+        pytest.param("waypost/sweep", True, id="as it is"),
+        pytest.param("Waypost/sweep", True, id="a capital"),
+        pytest.param("WAYPOST/SWEEP", True, id="capitals"),
+        pytest.param("\uff57aypost/sweep", True, id="a full-width letter"),
+        pytest.param("waypost\uff0fsweep", True, id="a full-width slash"),
+        pytest.param("waypost\u2215sweep", True, id="a division slash"),
+        pytest.param("waypost\u2044sweep", True, id="a fraction slash"),
+        pytest.param("way\u200bpost/sweep", True, id="a zero-width space"),
+        pytest.param("\ufeffwaypost/sweep", True, id="a byte order mark"),
+        pytest.param("way\u00adpost/sweep", True, id="a soft hyphen"),
+        pytest.param("  waypost /sweep", True, id="spaces"),
+        pytest.param("waypost\u00a0/sweep", True, id="a no-break space"),
+        pytest.param("w\u0301aypost/sweep", True, id="an accent on a letter"),
+        pytest.param("waypost-feed", False, id="another name"),
+        pytest.param("shop/waypost", False, id="not at the beginning"),
+        pytest.param("pos/berlin-3", False, id="a till"),
+    ],
+)
+def test_waypost_s_own_sources_are_refused_however_they_are_spelled(
+    source: str, is_reserved: bool, role: Role
+) -> None:
+    assert refusal(role, source=source) == ("reserved_source" if is_reserved else None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("{}", id="as it is"),
+        pytest.param(" {} ", id="spaces around it"),
+        pytest.param("{}\u200b", id="a zero-width space"),
+        pytest.param("{:l}", id="lower case"),
+        pytest.param("{:_}", id="two spaces"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("event", "for_servers"),
+    [
+        pytest.param("Customer Lapsed", None, id="the sweep of lapsed customers"),
+        pytest.param("Segment Entered", None, id="the sweep of segments"),
+        pytest.param("Opt In Requested", "reserved_type", id="the sweep of opt-in requests"),
+    ],
+)
+def test_what_only_the_server_says_is_refused_from_a_public_key_however_it_is_spelled(
+    name: str, event: str, for_servers: str | None
+) -> None:
+    spelled = name.replace("{:l}", event.lower()).replace("{:_}", event.replace(" ", "  "))
+    spelled = spelled.replace("{}", event)
+
+    assert refusal(Role.WRITE, type=spelled) == "reserved_type"
+    assert refusal(Role.SERVER, type=spelled) == for_servers
+
+
 @pytest.mark.parametrize("message_id", ["m-1", None])
 @pytest.mark.parametrize("rest", [{}, {"context": {"timezone": "Europe/Berlin"}}])
 def test_a_retry_with_a_fresh_token_or_none_is_the_same_event(
