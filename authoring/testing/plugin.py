@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -68,10 +69,21 @@ async def migrated(postgres: str) -> AsyncIterator[str]:
         yield urlsplit(url).path[1:]
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_connection(postgres: str) -> AsyncIterator[asyncpg.Connection]:
+    """One connection to the server, which creates and drops the databases of all tests."""
+    connection = await asyncpg.connect(postgres)
+    yield connection
+    await connection.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
+async def database_url(
+    postgres: str, migrated: str, postgres_connection: asyncpg.Connection
+) -> AsyncIterator[str]:
     """URL of an empty, migrated database for this test alone."""
-    async with temporary_database(postgres, "test", f"TEMPLATE {migrated} {_COPY_STRATEGY}") as url:
+    options = f"TEMPLATE {migrated} {_COPY_STRATEGY}"
+    async with temporary_database(postgres, "test", options, connection=postgres_connection) as url:
         yield url
 
 

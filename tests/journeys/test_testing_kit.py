@@ -394,16 +394,20 @@ async def test_that_fails(shopper: Shopper) -> None:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("mode", ["strict", "auto"])
+@pytest.mark.parametrize(("mode", "own_postgres"), [("strict", True), ("auto", False)])
 def test_an_authors_own_folder_needs_one_line_and_a_failed_test_shows_its_timeline(
-    tmp_path: Path, mode: str
+    tmp_path: Path, postgres: str, mode: str, own_postgres: bool
 ) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["authoring.testing.plugin"]\n')
     (tmp_path / "test_mine.py").write_text(AN_AUTHORS_TEST)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--asyncio-mode={mode}"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "DATABASE_URL": "" if own_postgres else postgres,
+        },
         capture_output=True,
         text=True,
         check=False,

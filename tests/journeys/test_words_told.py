@@ -110,14 +110,14 @@ def faults_in(module: str) -> list[str]:
     return [fault.message for fault in JourneyError([*found.faults, *more]).faults]
 
 
-def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
+def test_a_failure_looks_as_the_page_shows(tmp_path: Path, postgres: str) -> None:
     [failing] = [block for block in blocks_of(TESTING) if block.mark == "fails"]
     (tmp_path / "test_shown.py").write_text(failing.text, "utf-8")
     plugins = ("-p", "authoring.testing.plugin", "-p", "no:cacheprovider")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, "test_shown.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "DATABASE_URL": postgres},
         capture_output=True,
         text=True,
         check=False,

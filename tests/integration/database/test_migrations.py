@@ -9,10 +9,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, String, text
 from sqlmodel import SQLModel
 
 import profiles.db.tables
+from profiles.db import migrate
 from profiles.db.database import Database
 from profiles.db.migrate import (
     SchemaMismatch,
@@ -74,6 +76,13 @@ async def test_a_migrated_database_passes_and_migrating_again_changes_nothing(da
     await check_schema(database_url)
 
     assert await schema_revisions(database_url) == (head_revision(), head_revision())
+
+
+def test_the_names_of_the_files_say_the_revisions_that_alembic_reads_in_them() -> None:
+    scripts = ScriptDirectory.from_config(migrate._alembic_config())
+
+    assert scripts.get_heads() == [head_revision()]
+    assert {script.revision for script in scripts.walk_revisions()} == migrate._known_revisions()
 
 
 async def test_processes_that_migrate_at_once_wait_for_each_other(

@@ -47,7 +47,10 @@ async def test_text_sorts_the_same_on_every_machine_and_no_password_means_no_ent
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(postgres.database_url, password="wrong")
 
+        password = await query(postgres.database_url, "select rolpassword from pg_authid where rolcanlogin")
+
     assert locale == "b C.UTF-8"
+    assert str(password).startswith("SCRAM-SHA-256$1:")
 
 
 async def test_databases_come_from_a_template_and_go_again(tmp_path: Path) -> None:
@@ -58,6 +61,23 @@ async def test_databases_come_from_a_template_and_go_again(tmp_path: Path) -> No
 
         with pytest.raises(asyncpg.InvalidCatalogNameError):
             await asyncpg.connect(copy)
+
+
+async def test_databases_are_created_on_the_connection_given_and_without_it_once_it_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with EmbeddedPostgres(tmp_path / "postgres") as postgres:
+        server = postgres.url("postgres")
+        connection = await asyncpg.connect(server)
+        async with temporary_database(server, "copy", connection=connection) as copy:
+            created = await query(
+                server, "select query from pg_stat_activity where query like 'CREATE DATABASE%'"
+            )
+            await connection.close()
+        with pytest.raises(asyncpg.InvalidCatalogNameError):
+            await asyncpg.connect(copy)
+
+    assert "copy_" in str(created)
 
 
 async def test_a_pid_file_that_names_some_other_process_is_no_obstacle(tmp_path: Path) -> None:
