@@ -252,6 +252,7 @@ class Ingest:
             quarantine_cache=self._quarantine_cache,
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
+            given_emails=incoming.given_emails,
             verified=verified,
             **origin,
         )

@@ -22,14 +22,26 @@ from profiles.merging.assignment import event_owner
 from profiles.merging.audit_log import AuditContext
 from profiles.merging.merge import MergeResult, merge_and_split
 
+# The latest spelling of an address counts, whatever the order of arrival. An unverified event changes that of
+# no address that a verified one names.
+_IS_NEWER_SPELLING = """excluded.given IS NOT NULL AND (excluded.given_verified OR NOT identifier.vouched)
+      AND (excluded.given_verified, excluded.given_at, excluded.given COLLATE "C")
+        > (identifier.given_verified, COALESCE(identifier.given_at, '-infinity'),
+          COALESCE(identifier.given, '') COLLATE "C")"""
+
 # The filter avoids a lock on a stored link. The count makes the links wait for the identifiers' locks.
 # Of two events with the same link the earlier one is its cause.
 _UPSERT_IDENTIFIERS = """
 WITH named AS (
-  INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
-  SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at
+  INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at,
+    given, given_at, given_verified)
+  SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at,
+    given, given_at, COALESCE(given_verified, false)
   FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
-  ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)
+  ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since),
+    given = CASE WHEN {is_newer} THEN excluded.given ELSE identifier.given END,
+    given_at = CASE WHEN {is_newer} THEN excluded.given_at ELSE identifier.given_at END,
+    given_verified = CASE WHEN {is_newer} THEN excluded.given_verified ELSE identifier.given_verified END
   RETURNING type, value, profile_id, status),
 new_link AS (
   SELECT decode(digest, 'hex') AS digest, verified, ARRAY(SELECT jsonb_array_elements_text(keys)) AS keys,
@@ -49,7 +61,7 @@ linked AS (
   RETURNING encode(digest, 'hex') AS digest, verified)
 SELECT type, value, profile_id, status, NULL AS digest, NULL AS verified FROM named
 UNION ALL SELECT NULL, NULL, NULL, NULL, digest, verified FROM linked
-"""
+""".replace("{is_newer}", _IS_NEWER_SPELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,8 @@ class EventIdentifiers:
     """Profile of the message that the event refers to, as read before the locks."""
     message_id: UUID | None = None
     """Id of that message."""
+    given_emails: tuple[tuple[str, str], ...] = ()
+    """(normal form, as given) of its addresses."""
 
     @classmethod
     def from_event(
@@ -164,6 +178,7 @@ async def upsert_identifiers(
     for group in groups:
         for member in group.positions:
             named = events[member]
+            given_emails = dict(named.given_emails)
             for key in named.keys:
                 kind, value = split_key(key)
                 row = rows.setdefault(key, {"type": kind, "value": value, "profile_id": group.proposed_id})
@@ -173,6 +188,8 @@ async def upsert_identifiers(
                     row["linked_at"] = min(named.time, row.get("linked_at", named.time))
                 vouched = named.verified and kind in STRONG_TYPES
                 row["vouched"] = vouched or row.get("vouched", False)
+                if kind == "email" and (given := given_emails.get(value)):
+                    _note_spelling(row, given, named)
         for (digest, verified), position in group.links.items():
             named = events[position]
             link = {"digest": digest, "verified": verified, "keys": named.keys, "time": named.time}
@@ -191,6 +208,13 @@ async def upsert_identifiers(
         if row["status"] == "quarantined":
             result.quarantined[key] = None
     return result
+
+
+def _note_spelling(row: dict[str, Any], given: str, named: EventIdentifiers) -> None:
+    """Set the spelling of an address in its row: the latest one, a verified one before any other."""
+    known = (row["given_verified"], row["given_at"], row["given"]) if "given" in row else None
+    if known is None or (named.verified, named.time, given) > known:
+        row |= {"given": given, "given_at": named.time, "given_verified": named.verified}
 
 
 _INSERT_PROFILES = """
