@@ -181,8 +181,9 @@ def normalize_identifier(kind: str, value: object, *, region: str | None = None)
     """Return the normal form of an identifier, under which it is stored.
 
     Identifiers are compared by it; for the address that a message goes to see ``read_identifier``. ``region``
-    (ISO 3166 alpha-2) is used for phone numbers without a country code. Idempotent. Raises ``BlockedIdentifier`` for a value that identifies no profile ("null",
-    all zeros, noreply@…) and ``InvalidIdentifier`` for a malformed one. Both are ValueErrors with the reason.
+    (ISO 3166 alpha-2) is used for phone numbers without a country code. Idempotent. Raises
+    ``BlockedIdentifier`` for a value that identifies no profile ("null", all zeros, noreply@…) and
+    ``InvalidIdentifier`` for a malformed one. Both are ValueErrors with the reason.
     """
     return read_identifier(kind, value, region=region)[0]
 

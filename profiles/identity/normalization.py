@@ -211,9 +211,9 @@ def normalize_email(text: str) -> str:
 def read_email(text: str) -> tuple[str, str]:
     """Return (normal form, the address as given) of a text with one address.
 
-    The address as given keeps its tag, its dots and its letter case; a name around it, ``mailto:``, blanks and
-    invisible characters are left out, and a domain in other letters is written in punycode, so that every
-    provider takes it. Raises as ``normalize_email`` does.
+    The address as given keeps its tag, its dots and its letter case; a name around it, ``mailto:``, blanks
+    and invisible characters are left out, and a domain in other letters is written in punycode, so that
+    every provider takes it. Raises as ``normalize_email`` does.
     """
     text = _extract_address(check_printable("email", text))
     try:

@@ -131,7 +131,7 @@ class Snapshot:
         return preferred if preferred in newest_first else next(iter(newest_first), None)
 
     def delivery_address(self, address: str) -> str:
-        """Return an address as its owner gave it. Opt-outs and records are by ``address``, its normal form."""
+        """Return an address as its owner gave it. Opt-outs and records are by the normal form."""
         return self.given_emails.get(address, address)
 
 

@@ -37,7 +37,7 @@ def harness(database_url: str, temporal: Any) -> GateHarness:
 
 
 async def reminded(harness: GateHarness, *events: Any) -> Any:
-    """Take the events in, of which the last leaves a cart, and send its reminder; returns what was accepted."""
+    """Take the events in, of which the last leaves a cart; returns its reminder as accepted."""
     for one in events:
         await harness.ingest([one])
     [run] = await harness.fetch_rows("SELECT run_id FROM run WHERE state = 'running'")
@@ -82,7 +82,9 @@ HOUR = timedelta(hours=1)
         pytest.param([(A, 0, True), (B, 1, True)], B, id="the latest of a server"),
         pytest.param([(A, 0, True), (B, 1, False)], A, id="a server's before a later one of a page"),
         pytest.param([(A, 0, False), (B, 1, False)], B, id="the latest of pages"),
-        pytest.param([(A, 0, False), (NORMAL, 1, True)], NORMAL, id="the normal form, where a server gave it"),
+        pytest.param(
+            [(A, 0, False), (NORMAL, 1, True)], NORMAL, id="the normal form, where a server gave it"
+        ),
     ],
 )
 async def test_of_several_spellings_the_latest_verified_one_counts(
@@ -91,7 +93,9 @@ async def test_of_several_spellings_the_latest_verified_one_counts(
     async with harness:
         events = [
             replace(
-                harness.build_event("Product Viewed", email=email, time=DEFAULT_START - 9 * HOUR + hours * HOUR),
+                harness.build_event(
+                    "Product Viewed", email=email, time=DEFAULT_START - 9 * HOUR + hours * HOUR
+                ),
                 verified=verified,
             )
             for email, hours, verified in (reversed(spellings) if reverse else spellings)
@@ -109,7 +113,7 @@ async def test_a_page_does_not_respell_an_address_that_a_server_named_without_sp
         page = replace(harness.build_event("Product Viewed", email=B), verified=False)
         mail = await reminded(harness, named, page, replace(cart(harness, A), given_emails=()))
 
-    assert NORMAL == mail.to
+    assert mail.to == NORMAL
 
 
 async def test_a_merge_keeps_each_address_as_given(harness: GateHarness) -> None:
@@ -119,7 +123,7 @@ async def test_a_merge_keeps_each_address_as_given(harness: GateHarness) -> None
         both = harness.build_event("Product Viewed", user_id="ada", email=A)
         mail = await reminded(harness, alone, other, both, replace(cart(harness, NORMAL), given_emails=()))
 
-    assert A == mail.to
+    assert mail.to == A
 
 
 async def test_an_opt_out_by_another_spelling_holds(harness: GateHarness) -> None:
