@@ -5,6 +5,7 @@ from typing import Any
 
 from activities.channels.adapter import RenderedMessage
 from activities.content.context import Links, RenderContext, ShopDetails
+from activities.content.display_text import greeting_name, product_text
 from activities.content.render import render_message
 from activities.content.sanitize import safe_reference
 from activities.content.template import Template
@@ -54,7 +55,7 @@ class MessageRenderer:
                 currency or self._shop.currency,
                 with_current_values=bool(promoted),
             ),
-            first_name=_first_text(traits, "first_name", "firstName", "name"),
+            first_name=_first_name(traits),
             locale=_first_text(traits, "locale", "language"),
             currency=currency,
             extra=extra,
@@ -118,7 +119,13 @@ def to_presentable_items(
         changes: dict[str, Any] = {"quantity": item.quantity}
         if entry := described_item(shelf, item.key, item.sku):
             texts = {name: getattr(entry, name) for name in ("name", "category", "url", "image_url")}
-            changes |= {n: text for n, text in texts.items() if text and not getattr(stated, n)}
+            # A name such as "null" is none, and the feed may have a better one.
+            stated_texts = {
+                n: value if n.endswith("url") else product_text(value)
+                for n in texts
+                if (value := getattr(stated, n))
+            }
+            changes |= {n: text for n, text in texts.items() if text and not stated_texts.get(n)}
             changes["content_verified"] = True
         if with_current_values and "quantity" in row:
             changes["quantity"] = int(row["quantity"])
@@ -127,6 +134,12 @@ def to_presentable_items(
             changes["price"] = stated.price if price is None else price
         shown.append(stated.model_copy(update=changes))
     return tuple(shown)
+
+
+def _first_name(traits: dict[str, Any]) -> str | None:
+    """Return the first of the traits that holds a name for a greeting."""
+    values = (traits.get(name) for name in ("first_name", "firstName", "name"))
+    return next((value for value in values if isinstance(value, str) and greeting_name(value)), None)
 
 
 def _first_text(traits: dict[str, Any], *names: str) -> str | None:
