@@ -107,7 +107,7 @@ def test_a_condition_of_two_parts_is_taken_part_by_part_as_python_does() -> None
     flow = flow_of(SHIPPED[1].definition)
     [sleep] = [node for node in flow.nodes if node.title == "5 days"]
 
-    assert "the entry's channel is store?" in {node.title for node in flow.nodes if node.kind is Kind.CHOICE}
+    assert "handed_over is in ARRIVED?" in {node.title for node in flow.nodes if node.kind is Kind.CHOICE}
     assert {edge.label for edge in flow.edges if edge.target == sleep.id} == {"yes", "Order Delivered"}
 
 
