@@ -5,9 +5,9 @@ from typing import Any
 
 from activities.channels.adapter import RenderedMessage
 from activities.content.context import Links, RenderContext, ShopDetails
-from activities.content.display_text import greeting_name, product_text
+from activities.content.display_text import clean_url, greeting_name, product_text
 from activities.content.render import render_message
-from activities.content.sanitize import safe_reference
+from activities.content.sanitize import absolute_url, safe_reference
 from activities.content.template import Template
 from activities.contracts import SendMessage
 from activities.gate.send_gate import SendClaim
@@ -84,6 +84,11 @@ class MessageRenderer:
             case _:
                 return None
 
+    def _cart_url(self, stated: str | None) -> str:
+        """Return where the cart is: as the shop stated it, at its own host; else the cart of the browser."""
+        url = absolute_url(clean_url(stated), self._shop.url) if stated else None
+        return url if url and self._shop.is_own_link(url) else f"{self._shop.url}/cart"
+
     def _links(self, template: Template, request: SendMessage, claim: SendClaim) -> Links:
         message = (str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value)
         token = self._tokens.issue(*message, template.topic)
@@ -91,7 +96,7 @@ class MessageRenderer:
         unsubscribe = f"{self._public_url}/unsubscribe/{token}"
         return Links(
             shop_url=self._shop.url,
-            cart_url=f"{self._shop.url}/cart",
+            cart_url=self._cart_url(claim.snapshot.cart_url),
             unsubscribe_url=unsubscribe,
             preferences_url=f"{self._public_url}/preferences/{token}",
             one_click_url=unsubscribe,

@@ -95,6 +95,8 @@ class Snapshot:
     cart: tuple[dict[str, Any], ...] | None
     sent_messages: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
     """Channel, when, journey, topic, run, template, items."""
+    cart_url: str | None = None
+    """Where the shop opens this cart, as its own events stated last; it may let its holder see an address."""
     given_emails: dict[str, str] = field(default_factory=dict)
     """Normal form of an email address → as its owner gave it, where that is known."""
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -165,6 +167,7 @@ SELECT {place} CASE WHEN known.vouched
   COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = ask.cart_id),
     (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND ask.cart_id IS NOT NULL)
   )::text AS cart,
+  CASE WHEN ask.cart_id IS NOT NULL THEN ({cart_url}) END AS cart_url,
   ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
       s.run_id, s.template, s.items)::text FROM message s
     WHERE s.profile_id = p.profile_id AND s.claimed_at > ask.since AND s.message_class = 'marketing'
@@ -201,6 +204,16 @@ FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
       array_agg(value) FILTER (WHERE type = ask.type) AS here
     FROM identifier WHERE profile_id = p.profile_id) known
 """
+
+# An order of a few events is enough, and bounds the search of a busy profile.
+_CART_URL_SUBQUERY = """SELECT stated.url FROM (
+    SELECT cart_id, at, event_id, COALESCE(properties ->> 'cart_url', properties ->> 'cartUrl',
+      properties ->> 'checkout_url', properties ->> 'checkoutUrl', properties ->> 'abandoned_checkout_url',
+      properties ->> 'recovery_url') AS url
+    FROM event WHERE profile_id = p.profile_id AND verified AND superseded_by IS NULL
+    ORDER BY at DESC LIMIT 50) stated
+  WHERE stated.cart_id IN (ask.cart_id, r.key) AND stated.url <> ''
+  ORDER BY stated.at DESC, stated.event_id DESC LIMIT 1"""
 
 _ENGAGEMENT_SUBQUERY = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (
   SELECT channel, count(*) FROM message WHERE profile_id = p.profile_id
@@ -345,6 +358,7 @@ def _format_snapshot_sql(
         counted=counted,
         spoken=f"'{{{','.join(SPOKEN_TRAITS)}}}'::text[]",
         shelf=CATALOG_SQL.format("ask.names"),
+        cart_url=_CART_URL_SUBQUERY,
         engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",
         claims=_CLAIM_RATE_SUBQUERY.format(counted=counted) if needs_claim_rate else "NULL",
     )
