@@ -86,7 +86,7 @@ PLACEHOLDER_NAMES = frozenset(
         *("fr", "mme", "mlle", "monsieur", "madame", "señor", "señora", "sig", "dhr", "mevr"),
     )
 )
-"""First names that name nobody, in lower case, with single blanks instead of punctuation. In addition to
+"""First names that are none, in lower case, with single blanks instead of punctuation. In addition to
 ``profiles.identity.normalization.PLACEHOLDER_WORDS``."""
 
 _NOT_IN_NAMES = re.compile(r"[/\\@<>{}:;=\[\]|*%#$^~\"!?+,]|www\.|\.\w{2,}|\d{3,}|\ufffd", re.IGNORECASE)
@@ -157,12 +157,12 @@ def greeting_name(first_name: str | None) -> str | None:
     if first_name is None:
         return None
     name = unicodedata.normalize("NFC", " ".join(clean_text(first_name).split()))
-    if not name or len(name) > MAX_NAME_LENGTH or _NOT_IN_NAMES.search(name) or _names_nobody(name):
+    if not name or len(name) > MAX_NAME_LENGTH or _NOT_IN_NAMES.search(name) or _is_no_name(name):
         return None
     return _WORD_OF_NAME.sub(_lower_capitals, name)
 
 
-def _names_nobody(name: str) -> bool:
+def _is_no_name(name: str) -> bool:
     words = _BETWEEN_WORDS.sub(" ", name.lower()).strip()
     bare = words.rstrip("0123456789 ")
     letters = "".join(c for c in bare if c.isalpha())
