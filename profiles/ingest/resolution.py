@@ -36,7 +36,7 @@ WITH named AS (
   INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at,
     given, given_at, given_verified)
   SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at,
-    given, given_at, COALESCE(given_verified, false)
+    given, CASE WHEN given IS NOT NULL THEN COALESCE(given_at, since) END, given IS NOT NULL AND vouched
   FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
   ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since),
     given = CASE WHEN {is_newer} THEN excluded.given ELSE identifier.given END,
@@ -174,6 +174,7 @@ async def upsert_identifiers(
     An unknown identifier points at the proposed profile of its group. Stores new links as well.
     """
     rows: dict[str, dict[str, Any]] = {}
+    spellings: dict[str, _Spelling] = {}
     links = []
     for group in groups:
         for member in group.positions:
@@ -189,7 +190,9 @@ async def upsert_identifiers(
                 vouched = named.verified and kind in STRONG_TYPES
                 row["vouched"] = vouched or row.get("vouched", False)
                 if kind == "email" and (given := given_emails.get(value)):
-                    _note_spelling(row, given, named)
+                    spelling = _Spelling(named.verified, named.time, given)
+                    if (known := spellings.get(key)) is None or known.is_before(spelling):
+                        spellings[key] = spelling
         for (digest, verified), position in group.links.items():
             named = events[position]
             link = {"digest": digest, "verified": verified, "keys": named.keys, "time": named.time}
@@ -198,6 +201,7 @@ async def upsert_identifiers(
     result = IdentifierRows()
     if not rows:
         return result
+    _add_spellings(rows, spellings)
     arguments = (encode_jsonb(list(rows.values())), encode_jsonb(links))
     for row in await connection.fetch(_UPSERT_IDENTIFIERS, *arguments):
         if row["digest"] is not None:
@@ -210,11 +214,28 @@ async def upsert_identifiers(
     return result
 
 
-def _note_spelling(row: dict[str, Any], given: str, named: EventIdentifiers) -> None:
-    """Set the spelling of an address in its row: the latest one, a verified one before any other."""
-    known = (row["given_verified"], row["given_at"], row["given"]) if "given" in row else None
-    if known is None or (named.verified, named.time, given) > known:
-        row |= {"given": given, "given_at": named.time, "given_verified": named.verified}
+@dataclass(slots=True)
+class _Spelling:
+    """The spelling of an address that counts among those of a batch."""
+
+    verified: bool
+    time: datetime
+    given: str
+
+    def is_before(self, other: "_Spelling") -> bool:
+        """Whether the other one counts: a verified one before any other, then the latest."""
+        return (self.verified, self.time, self.given) < (other.verified, other.time, other.given)
+
+
+def _add_spellings(rows: dict[str, dict[str, Any]], spellings: dict[str, _Spelling]) -> None:
+    """Add the spellings to the rows of their addresses; their trust is that of the row (``vouched``)."""
+    for key, spelling in spellings.items():
+        row = rows[key]
+        if row["vouched"] and not spelling.verified:
+            continue
+        row["given"] = spelling.given
+        if spelling.time != row["since"]:
+            row["given_at"] = spelling.time
 
 
 _INSERT_PROFILES = """

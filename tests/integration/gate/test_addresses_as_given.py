@@ -76,6 +76,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["in order", "late"])
+@pytest.mark.parametrize("in_one_batch", [False, True], ids=["one by one", "in one batch"])
 @pytest.mark.parametrize(
     ("spellings", "expected"),
     [
@@ -88,7 +89,11 @@ HOUR = timedelta(hours=1)
     ],
 )
 async def test_of_several_spellings_the_latest_verified_one_counts(
-    harness: GateHarness, spellings: list[tuple[str, int, bool]], expected: str, reverse: bool
+    harness: GateHarness,
+    spellings: list[tuple[str, int, bool]],
+    expected: str,
+    reverse: bool,
+    in_one_batch: bool,
 ) -> None:
     async with harness:
         events = [
@@ -101,6 +106,9 @@ async def test_of_several_spellings_the_latest_verified_one_counts(
             for email, hours, verified in (reversed(spellings) if reverse else spellings)
         ]
         first = replace(cart(harness, NORMAL), given_emails=())
+        if in_one_batch:
+            await harness.ingest(events)
+            events = []
         assert expected == (await reminded(harness, *events, first)).to
 
 
