@@ -143,7 +143,8 @@ def _read_rows(
                     break
                 ahead.append(following)
             continued = ahead[taken]
-            if not isinstance(continued, TextLine):
+            # A line that is a row by itself is no part of a value: the quote is a stray one.
+            if isinstance(continued, InvalidLine) or _is_row(continued.text, delimiter, columns):
                 break
             text, taken = f"{text}\n{continued.text}", taken + 1
             values = _split_row(text, delimiter)
@@ -155,6 +156,10 @@ def _read_rows(
             for _ in range(taken):
                 ahead.popleft()
             yield line.number, values
+
+
+def _is_row(text: str, delimiter: str, columns: int) -> bool:
+    return len(_split_row(text, delimiter) or ()) == columns
 
 
 def _split_row(text: str, delimiter: str) -> list[str] | None:

@@ -7,7 +7,6 @@ import pytest
 
 from api.http.bodies import MAX_BODY_BYTES, decompress_gzip
 from api.http.problems import Problem
-from tests.support.deadlines import scaled
 
 EVENTS = b'[{"id": "e-1"}, {"id": "e-2"}]'
 
@@ -51,8 +50,12 @@ def test_a_body_of_empty_members_costs_no_more_than_its_size() -> None:
     """Each member copies what follows it, unless it is read in pieces."""
     empty = gzip.compress(b"")
     body = empty * (MAX_BODY_BYTES // len(empty))
-    begun = time.perf_counter()
-    with pytest.raises(Problem, match="members"):
-        decompress_gzip(body)
+    took = []
+    for _ in range(3):
+        begun = time.process_time()
+        with pytest.raises(Problem, match="members"):
+            decompress_gzip(body)
+        took.append(time.process_time() - begun)
 
-    assert time.perf_counter() - begun < scaled(0.2)
+    # 0.002 s of processor time; 0.08 s and more where each member copies the rest.
+    assert min(took) < 0.03
