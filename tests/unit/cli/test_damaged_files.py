@@ -235,3 +235,11 @@ def test_a_damaged_gzip_file_yields_what_comes_before_the_damage() -> None:
 def test_a_header_that_cannot_be_read_is_refused_by_name(content: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         outcome(read_rees46, lines(content, row(1)).encode())
+
+
+def test_a_quote_that_is_closed_at_the_wrong_place_is_named() -> None:
+    people, reasons = outcome(read_rees46, lines(HEADER, row(1, brand='"asics'), 'and"', row(2)).encode())
+
+    assert people == ["u-2"]
+    assert "quote that is not closed" in reasons[2]
+    assert "expected 8 columns, got 1" in reasons[3]
