@@ -207,8 +207,10 @@ async def test_a_purchase_in_a_store_is_taken_home_and_waits_for_no_delivery(sho
     ids=["a sofa sold in a store", "click and collect", "digital", "shipped", "a till without a channel"],
 )
 async def test_only_what_is_sent_can_be_late(
-    shopper: Shopper, states: dict[str, str], where: Literal["web", "store"], expected: list[str]
+    shop: Shop, states: dict[str, str], where: Literal["web", "store"], expected: list[str]
 ) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
     order = {"order_id": "o-1", "products": [{"product_id": "lamp", "name": "Lamp"}], **states}
     await shopper.happens("Order Completed", order, where=where)
     await shopper.waits(days(8))
@@ -216,7 +218,9 @@ async def test_only_what_is_sent_can_be_late(
     assert shopper.received == expected
 
 
-async def test_what_was_collected_is_asked_about(shopper: Shopper) -> None:
+async def test_what_was_collected_is_asked_about(shop: Shop) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
     order = {"order_id": "o-1", "products": [{"product_id": "lamp", "name": "Lamp"}], "fulfilment": "pickup"}
     await shopper.happens("Order Completed", order)
     await shopper.waits(days(9))
