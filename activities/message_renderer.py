@@ -5,8 +5,9 @@ from typing import Any
 
 from activities.channels.adapter import RenderedMessage
 from activities.content.context import Links, RenderContext, ShopDetails
+from activities.content.display_text import clean_url, greeting_name, product_text
 from activities.content.render import render_message
-from activities.content.sanitize import safe_reference
+from activities.content.sanitize import absolute_url, safe_reference
 from activities.content.template import Template
 from activities.contracts import SendMessage
 from activities.gate.send_gate import SendClaim
@@ -54,7 +55,7 @@ class MessageRenderer:
                 currency or self._shop.currency,
                 with_current_values=bool(promoted),
             ),
-            first_name=_first_text(traits, "first_name", "firstName", "name"),
+            first_name=_first_name(traits),
             locale=_first_text(traits, "locale", "language"),
             currency=currency,
             extra=extra,
@@ -94,6 +95,11 @@ class MessageRenderer:
             case _:
                 return None
 
+    def _cart_url(self, stated: str | None) -> str:
+        """Return where the cart is: as the shop stated it, at its own host; else the cart of the browser."""
+        url = absolute_url(clean_url(stated), self._shop.url) if stated else None
+        return url if url and self._shop.is_own_link(url) else f"{self._shop.url}/cart"
+
     def _links(self, template: Template, request: SendMessage, claim: SendClaim) -> Links:
         message = (str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value)
         token = self._tokens.issue(*message, template.topic)
@@ -101,7 +107,7 @@ class MessageRenderer:
         unsubscribe = f"{self._public_url}/unsubscribe/{token}"
         return Links(
             shop_url=self._shop.url,
-            cart_url=f"{self._shop.url}/cart",
+            cart_url=self._cart_url(claim.snapshot.cart_url),
             unsubscribe_url=unsubscribe,
             preferences_url=f"{self._public_url}/preferences/{token}",
             one_click_url=unsubscribe,
@@ -129,7 +135,13 @@ def to_presentable_items(
         changes: dict[str, Any] = {"quantity": item.quantity}
         if entry := described_item(shelf, item.key, item.sku):
             texts = {name: getattr(entry, name) for name in ("name", "category", "url", "image_url")}
-            changes |= {n: text for n, text in texts.items() if text and not getattr(stated, n)}
+            # A name such as "null" is none, and the feed may have a better one.
+            stated_texts = {
+                n: value if n.endswith("url") else product_text(value)
+                for n in texts
+                if (value := getattr(stated, n))
+            }
+            changes |= {n: text for n, text in texts.items() if text and not stated_texts.get(n)}
             changes["content_verified"] = True
         if with_current_values and "quantity" in row:
             changes["quantity"] = int(row["quantity"])
@@ -138,6 +150,12 @@ def to_presentable_items(
             changes["price"] = stated.price if price is None else price
         shown.append(stated.model_copy(update=changes))
     return tuple(shown)
+
+
+def _first_name(traits: dict[str, Any]) -> str | None:
+    """Return the first of the traits that holds a name for a greeting."""
+    values = (traits.get(name) for name in ("first_name", "firstName", "name"))
+    return next((value for value in values if isinstance(value, str) and greeting_name(value)), None)
 
 
 def _first_text(traits: dict[str, Any], *names: str) -> str | None:

@@ -155,7 +155,11 @@ class MessageActivities:
             content = self._renderer.render(template, request, claim)
             adapter = self._channels.adapter(request.channel)
             outgoing = OutgoingMessage(
-                str(claim.message_id), claim.address, content, claim.valid_for, begin_by=begin_by
+                str(claim.message_id),
+                claim.snapshot.delivery_address(claim.address),
+                content,
+                claim.valid_for,
+                begin_by=begin_by,
             )
         except ContentError as error:
             return await self._withhold_content(request, claim, str(error), at)

@@ -14,6 +14,7 @@ from api.events import routes as event_routes
 from api.http.admission import AdmissionMiddleware
 from api.http.bodies import BodySizeLimitMiddleware
 from api.http.budgets import SenderBudgets
+from api.http.head import HeadMiddleware
 from api.http.keys import ApiKeys
 from api.http.metrics import Metrics
 from api.http.problems import register_problem_handlers
@@ -114,6 +115,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     )
     app.add_middleware(BodySizeLimitMiddleware)
     app.add_middleware(EventsCorsMiddleware)
+    app.add_middleware(HeadMiddleware)
     return app
 
 

@@ -267,7 +267,12 @@ def _collect_results(parts: Sequence[_PendingRequest]) -> list[IngestResult]:
         return list(committed.values())
     if committed:
         raise PartlyCommitted(committed) from errors[0]
-    raise errors[0]
+    # Where a part may be written, the answer must not say that nothing is.
+    raise next((error for error in errors if _may_be_written(error)), errors[0])
+
+
+def _may_be_written(error: BaseException) -> bool:
+    return not isinstance(error, Overloaded) and getattr(error, "may_be_written", True)
 
 
 def _complete_request(waiting: _PendingRequest, outcome: list[IngestResult] | Exception) -> None:

@@ -125,11 +125,16 @@ def ingest(
     as_live: Annotated[
         bool, typer.Option("--as-live", help="Shift the times so that the last event is now.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Send a file of events through the API. Unless --as-live, they are historical and start no run."""
+    """Send a file of events through the API. Unless --as-live, they are historical and start no run.
+
+    A line that cannot be read, or is refused, is reported with its number; the others are sent. The exit
+    code is then 1.
+    """
     from cli.ingest.main import replay_file
 
-    exit_now(asyncio.run(replay_file(file, format=format, as_live=as_live)))
+    exit_now(asyncio.run(replay_file(file, format=format, as_live=as_live, as_json=as_json)))
 
 
 @command(app, "fast-forward", local_stack=True)

@@ -22,7 +22,10 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    model_validator,
 )
+
+from profiles.fulfilment import Fulfilment, read_fulfilment
 
 END_RUN = "End Run"
 """Name of the control signal that ends a run; not an event."""
@@ -202,6 +205,28 @@ class OrderEvent(Event):
     total: Amount = None
     currency: str | None = None
     products: tuple[Item, ...] = ()
+    fulfilment: Fulfilment | None = None
+    """As ``read_fulfilment`` reads it from the event's properties. Journeys use ``handed_over``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_fulfilment(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {**fields, "fulfilment": read_fulfilment(fields)}
+
+    @property
+    def handed_over(self) -> Fulfilment:
+        """How the order reaches its buyer, by what is stated, else by the channel of the purchase."""
+        match self.fulfilment, self.channel == Source.STORE:
+            case ((None | Fulfilment.IN_STORE), True):
+                return Fulfilment.TAKEN_HOME
+            case Fulfilment.IN_STORE, False:
+                return Fulfilment.PICKUP
+            case None, False:
+                return Fulfilment.SHIPPED
+            case stated, _:
+                return stated or Fulfilment.SHIPPED
 
 
 class OrderCompleted(OrderEvent, name="Order Completed"):

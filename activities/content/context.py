@@ -12,12 +12,15 @@ from zlib import crc32
 
 from babel import Locale, UnknownLocaleError
 
+from activities.content.display_text import (
+    clean_url,
+    clean_value,
+    greeting_name,
+    product_text,
+)
 from activities.content.sanitize import (
     absolute_url,
-    safe_greeting_name,
     safe_url,
-    strip_unprintable,
-    to_single_line,
     url_host,
 )
 from profiles.events import Item
@@ -197,7 +200,7 @@ class RenderContext:
         totals = [item["total"] for item in items]
         return {
             "shop": self.shop.to_template_values(),
-            "first_name": safe_greeting_name(self.first_name),
+            "first_name": greeting_name(self.first_name),
             "items": items,
             "items_total": to_price(sum(totals)) if totals and None not in totals else None,
             "links": {
@@ -263,7 +266,7 @@ def to_plain_value(value: Any) -> Any:
     """Convert a value of ``context=`` to text, numbers and containers of them. Raises ``ContentError``."""
     match value:
         case str():
-            return strip_unprintable(value)
+            return clean_value(value)
         case None | bool():
             return value
         case int() | float() | Decimal():
@@ -279,11 +282,15 @@ def to_plain_value(value: Any) -> Any:
             )
 
 
+def _item_url(url: str | None, shop_url: str) -> str | None:
+    return absolute_url(clean_url(url), shop_url) if url else None
+
+
 def _item_values(item: Item, shop_url: str, shop: ShopDetails, unnamed_item: str) -> dict[str, Any]:
-    known_name = to_single_line(item.name or "", MAX_ITEM_NAME_LENGTH)
+    known_name = product_text(item.name, MAX_ITEM_NAME_LENGTH)
     name = known_name or unnamed_item
-    price, link = to_price(item.price), absolute_url(item.url, shop_url)
-    picture = absolute_url(item.image_url, shop_url)
+    price, link = to_price(item.price), _item_url(item.url, shop_url)
+    picture = _item_url(item.image_url, shop_url)
     background, letter = _PLACEHOLDER_COLORS[
         crc32((item.key or name).encode(errors="replace")) % len(_PLACEHOLDER_COLORS)
     ]
@@ -291,9 +298,9 @@ def _item_values(item: Item, shop_url: str, shop: ShopDetails, unnamed_item: str
         "key": item.key if item.content_verified else None,
         "name": name,
         "is_named": bool(known_name),
-        "variant": to_single_line(item.variant or "", MAX_ITEM_NAME_LENGTH) or None,
-        "category": to_single_line(item.category or "", MAX_ITEM_NAME_LENGTH) or None,
-        "brand": to_single_line(item.brand or "", MAX_ITEM_NAME_LENGTH) or None,
+        "variant": product_text(item.variant, MAX_ITEM_NAME_LENGTH) or None,
+        "category": product_text(item.category, MAX_ITEM_NAME_LENGTH) or None,
+        "brand": product_text(item.brand, MAX_ITEM_NAME_LENGTH) or None,
         "quantity": item.quantity,
         "price": price,
         "total": None if price is None else to_price(price * item.quantity),

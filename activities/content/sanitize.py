@@ -1,7 +1,6 @@
-"""Sanitizes data of customers and of the shop for messages: URLs, names and text."""
+"""Sanitizes data of customers and of the shop for messages: URLs, references and text."""
 
 import re
-import unicodedata
 from urllib.parse import urljoin, urlsplit
 
 ALLOWED_SCHEMES = ("http", "https", "mailto", "tel")
@@ -12,13 +11,9 @@ _DIRECTION_MARKS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x1f\x7f\\<>\"`{}|^\ud800-\udfff]")
 
-_SUSPICIOUS_IN_NAME = re.compile(r"[/\\@<>{}:;=\[\]|]|www\.|\.\w{2,}|\d{3,}", re.IGNORECASE)
-
 _REFERENCE = re.compile(r"[A-Za-z0-9#_/.-]{1,40}")
 
 _HOST_IN_REFERENCE = re.compile(r"\.[A-Za-z]{2,}(?:/|$)")
-
-MAX_NAME_LENGTH = 40
 
 
 def safe_url(value: object) -> str:
@@ -68,25 +63,6 @@ def url_host(url: str) -> str:
 def strip_unprintable(text: str) -> str:
     """Remove control characters (MJML rejects them) and direction overrides; line breaks are kept."""
     return _DIRECTION_MARKS.sub("", _CONTROL_CHARACTERS.sub("", text))
-
-
-def to_single_line(text: str, max_length: int) -> str:
-    """Strip unprintable characters, collapse blanks, and cut to ``max_length`` with an ellipsis."""
-    flat = " ".join(strip_unprintable(text).split())
-    return flat if len(flat) <= max_length else f"{flat[: max_length - 1].rstrip()}…"
-
-
-def safe_greeting_name(first_name: str | None) -> str | None:
-    """Return the first name for a greeting; None where it does not look like a name.
-
-    Spammers put advertising into the name field of sign-up forms: an address, a host or a long number.
-    """
-    if first_name is None:
-        return None
-    name = unicodedata.normalize("NFC", " ".join(strip_unprintable(first_name).split()))
-    if not name or len(name) > MAX_NAME_LENGTH or _SUSPICIOUS_IN_NAME.search(name):
-        return None
-    return name
 
 
 def safe_reference(text: str) -> str | None:

@@ -143,6 +143,7 @@ def parse_native_event(
         channel=event.channel.value,
         time=time or now,
         identifiers=identifiers.pairs,
+        given_emails=tuple(identifiers.given_emails.items()),
         properties=event.properties,
         traits=event.traits,
         context=event.context,

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.http.problems import Problem
 from profiles.events import ProductUpdated
-from profiles.identity.identifiers import IDENTIFIER_TYPES, normalize_identifier, sort_identifiers
+from profiles.identity.identifiers import IDENTIFIER_TYPES, read_identifier, sort_identifiers
 from profiles.identity.normalization import BlockedIdentifier
 from profiles.state.event_records import IncomingEvent
 
@@ -109,6 +109,8 @@ class IdentifierCollector:
 
     region: str | None = None
     found: set[tuple[str, str]] = field(default_factory=set)
+    given_emails: dict[str, str] = field(default_factory=dict)
+    """Normal form of an address → as it was first written."""
     problems: list[EventWarning] = field(default_factory=list)
     has_candidates: bool = False
     """Whether the event has a value of a known identifier type, usable or not."""
@@ -123,13 +125,16 @@ class IdentifierCollector:
             return False
         self.has_candidates = True
         try:
-            self.found.add((kind, normalize_identifier(kind, whole_float_to_int(value), region=self.region)))
+            normal, given = read_identifier(kind, whole_float_to_int(value), region=self.region)
         except BlockedIdentifier as error:
             self._add_warning("blocked_identifier", pointer, f"is left out: {error}")
             return False
         except ValueError as error:
             self._add_warning("bad_identifier", pointer, f"is left out: {error}")
             return False
+        self.found.add((kind, normal))
+        if kind == "email":
+            self.given_emails.setdefault(normal, given)
         return True
 
     def add_all(self, kind: str, values: Any, pointer: str) -> None:

@@ -182,6 +182,7 @@ def parse_segment_call(
         channel=detect_channel(kind, raw, context),
         time=time,
         identifiers=identifiers.pairs,
+        given_emails=tuple(identifiers.given_emails.items()),
         properties=properties,
         traits=(parsed.traits or {}) if kind == "identify" else {},
         context=context,

@@ -145,12 +145,13 @@ async def _handle_client_disconnect(request: Request, _: Exception) -> Response:
 async def _handle_outage(request: Request, error: Exception) -> Response:
     log.warning("postgres_away", route=_route_of(request), error=_outage_text(error))
     # Work that has begun may be committed although its answer was lost.
-    outcome = (
-        "it is not known whether this request was written"
+    again = "send the same again after Retry-After seconds"
+    detail = (
+        f"Postgres does not answer, and this request may have been written or not; {again}: that is safe, "
+        "what is written takes effect once"
         if getattr(error, "may_be_written", True)
-        else "nothing of this request was written"
+        else f"Postgres does not answer, and nothing of this request was written; {again}"
     )
-    detail = f"Postgres does not answer, and {outcome}; send the same again after Retry-After seconds"
     return _respond(request, Problem(503, detail, headers={"Retry-After": "2"}))
 
 
@@ -178,17 +179,83 @@ async def _handle_http_exception(request: Request, raised: Exception) -> Respons
     if error.status_code == 404:
         detail = "there is nothing under this path; /docs lists what there is"
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{request.method} is not possible here; allowed: {allowed or 'see /docs'}"
+        return _respond(request, _method_not_allowed(request, error))
+    elif error.status_code == 400 and detail == _UNREADABLE_BODY:
+        detail = f"the body cannot be read as JSON: it is not UTF-8; {_SEND_JSON}"
+        return _respond(request, Problem(400, detail, errors=[("", detail)]))
     return _respond(request, Problem(error.status_code, detail, headers=error.headers))
 
 
+_UNREADABLE_BODY = "There was an error parsing the body"
+"""FastAPI's text for a body that it cannot decode."""
+
+_SEND_JSON = "send one JSON object, in UTF-8"
+
+
+def _method_not_allowed(request: Request, error: HTTPException) -> Problem:
+    allowed = [name.strip() for name in (error.headers or {}).get("Allow", "").split(",") if name.strip()]
+    if "GET" in allowed and "HEAD" not in allowed:
+        allowed.append("HEAD")
+    method = request.scope.get(METHOD_AS_SENT, request.method)
+    detail = f"{method} is not possible here; allowed: {', '.join(allowed) or 'see /docs'}"
+    return Problem(405, detail, headers={"Allow": ", ".join(allowed)} if allowed else None)
+
+
+METHOD_AS_SENT = "waypost.method"
+"""Key in the scope of a request that is answered as another method: the method that its sender used."""
+
+
 async def _handle_validation_error(request: Request, error: Exception) -> Response:
-    errors = cast(RequestValidationError, error).errors()
-    faults = [(_error_location(fault["loc"]), str(fault["msg"])) for fault in errors]
-    summary = "; ".join(f"{place}: {message}" for place, message in faults[:5])
+    raised = cast(RequestValidationError, error)
+    faults = [fault for each in raised.errors() for fault in _field_faults(request, each)]
+    summary = "; ".join(f"{place or 'the body'}: {message}" for place, message in faults[:5])
     detail = f"{summary}; correct this and send the request again"
     return _respond(request, unprocessable(detail, *faults))
+
+
+def _field_faults(request: Request, fault: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (JSON pointer or name of the parameter, what is wrong) of one of FastAPI's errors."""
+    loc, kind = fault["loc"], fault["type"]
+    is_body = bool(loc) and loc[0] == "body"
+    if kind == "json_invalid":
+        reason = (fault.get("ctx") or {}).get("error", "")
+        return [("", f"it cannot be read as JSON at character {loc[-1]} ({reason}); {_SEND_JSON}")]
+    if is_body and len(loc) == 1 and kind in ("missing", "model_attributes_type", "model_type"):
+        came = "nothing came" if kind == "missing" else f"got {_json_type(fault.get('input'))}"
+        required = [(json_pointer((name,)), "is missing") for name in _required_fields(request)]
+        return [("", f"expected a JSON object, {came}; {_SEND_JSON}"), *required]
+    text = {
+        "missing": "is missing",
+        "extra_forbidden": "is no field of this request; leave it out",
+    }.get(kind, str(fault["msg"]))
+    return [(_error_location(loc), text)]
+
+
+def _required_fields(request: Request) -> list[str]:
+    """Return the fields that the body of the request's route must have, as they are written in JSON."""
+    parameters = getattr(getattr(request.scope.get("route"), "dependant", None), "body_params", ())
+    models = [getattr(parameter.field_info, "annotation", None) for parameter in parameters]
+    return [
+        field.alias or name
+        for model in models
+        if isinstance(model, type) and issubclass(model, BaseModel)
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    ]
+
+
+def _json_type(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case list():
+            return "a list"
+        case str():
+            return "a text"
+        case _:
+            return "a number"
 
 
 def _error_location(loc: Sequence[int | str]) -> str:

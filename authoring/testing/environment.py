@@ -26,7 +26,7 @@ from journeys.vocabulary import Journey
 from policy.checks.suppression import rule_for
 from policy.limits import BreakerRule, Limits
 from profiles.db.database import Database
-from profiles.identity.identifiers import normalize_identifier
+from profiles.identity.identifiers import read_identifier
 from profiles.ingest.event_store import IngestResult
 from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.state.event_records import IncomingEvent
@@ -151,15 +151,15 @@ class Waypost:
     ) -> IncomingEvent:
         """Return an event at the test's clock; identifiers are keywords (email=…, user_id=…)."""
         self._event_count += 1
+        read = {kind: read_identifier(kind, value) for kind, value in identifiers.items()}
         return IncomingEvent(
             source=source,
             id=event_id or f"e{self._event_count}",
             type=name,
             channel=channel,
             time=time or self.clock,
-            identifiers=tuple(
-                (kind, normalize_identifier(kind, value)) for kind, value in identifiers.items()
-            ),
+            identifiers=tuple((kind, normal) for kind, (normal, _) in read.items()),
+            given_emails=(read["email"],) if "email" in read else (),
             properties=properties or {},
             traits=traits or {},
         )

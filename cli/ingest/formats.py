@@ -1,27 +1,26 @@
 """Readers of event files: REES46's shop logs (eCommerce behavior data) and Segment calls, one per line.
 
 REES46 logs have views, carts and purchases of signed-in users. A reader yields a ``ParsedLine`` with the
-body of the request, or an ``InvalidLine``, for each event.
+body of the request, or an ``InvalidLine``, for each event. A line that is no event costs no other line.
 """
 
 import csv
-import gzip
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from cli.ingest.lines import InvalidLine, RawLine, TextLine
 from workers.errors import UserError
 
 JsonObject = dict[str, Any]
-
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,7 @@ class ParsedLine:
     event_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidLine:
-    """A line that is no valid event, with the reason."""
-
-    line_number: int
-    reason: str
-
-
 FileLine = ParsedLine | InvalidLine
-
-
-@contextmanager
-def open_text(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
-    """Open a file, also with gzip; yields its text and the raw file, for the position reached."""
-    with file.open("rb") as raw:
-        packed = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
-        if packed:
-            with gzip.open(raw, "rt", encoding="utf-8", errors="replace", newline="") as text:
-                yield cast(TextIO, text), raw
-        else:
-            with file.open(encoding="utf-8", errors="replace", newline="") as text:
-                yield text, cast(BinaryIO, text.buffer)
 
 
 def content_id(prefix: str, content: Any) -> str:
@@ -82,25 +59,32 @@ REES46_SOURCE = "rees46"
 _EVENT_NAMES = {"view": "Product Viewed", "cart": "Product Added", "remove_from_cart": "Product Removed"}
 
 
-def read_rees46(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
+_DELIMITERS = (",", ";", "\t", "|")
+
+_MAX_LINES_PER_ROW = 20
+"""Lines of a row with line breaks in quotes. A quote that is not closed by then is taken for a stray one."""
+
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
+
+
+def read_rees46(lines: Iterable[RawLine], shift: timedelta) -> Iterator[FileLine]:
     """Yield every row as a native event, in the file's order, with its time moved by ``shift``.
 
     The log has one row per item and no order ids, so all purchases of a session at one time are one order.
     Sessions are no identifiers: every row has its user, and a session shared by two users must not join them.
-    Raises ``UserError`` if columns are missing.
+    Columns are separated by a comma, a semicolon, a tab or a bar. Raises ``UserError`` if columns are
+    missing, or are there twice.
     """
-    rows = csv.reader(text)
-    header = next(rows, [])
-    if missing := [name for name in REES46_COLUMNS if name not in header]:
-        raise UserError(
-            f"expected a REES46 file with the columns {', '.join(REES46_COLUMNS)}; {', '.join(missing)} "
-            f"missing, the first line is {','.join(header)[:120]!r}"
-        )
+    rows = iter(lines)
+    first = next(rows, TextLine(1, ""))
+    delimiter, header = _read_header(first)
     orders: dict[tuple[str, str], list[tuple[int, JsonObject]]] = {}
-    for values in rows:
-        number = rows.line_num
-        if len(values) != len(header):
-            yield InvalidLine(number, f"expected {len(header)} columns, got {len(values)}")
+    for number, values in _read_rows(rows, delimiter, len(header)):
+        if isinstance(values, str):
+            yield InvalidLine(number, values)
+            continue
+        if _to_names(values) == header:
+            yield InvalidLine(number, "repeats the first line; leave it out when you join files")
             continue
         row: JsonObject = dict(zip(header, values, strict=True))
         fault, time = _validate_row(row)
@@ -116,6 +100,82 @@ def read_rees46(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
     yield from _complete_orders(orders, before=None)
 
 
+def _read_header(first: RawLine) -> tuple[str, list[str]]:
+    """Return (delimiter, names of the columns). Raises ``UserError``."""
+    text = first.text if isinstance(first, TextLine) else ""
+    expected = f"expected a REES46 file with the columns {', '.join(REES46_COLUMNS)}"
+    if isinstance(first, InvalidLine):
+        raise UserError(f"{expected}; the first line {first.reason}")
+    for delimiter in _DELIMITERS:
+        header = _to_names(_split_row(text, delimiter) or [])
+        if set(REES46_COLUMNS) <= set(header):
+            break
+    else:
+        header = _to_names(_split_row(text, ",") or [])
+        missing = [name for name in REES46_COLUMNS if name not in header]
+        raise UserError(f"{expected}; {', '.join(missing)} missing, the first line is {text[:120]!r}")
+    if twice := [name for name, count in Counter(header).items() if count > 1 and name in REES46_COLUMNS]:
+        raise UserError(f"{expected}, each once; {', '.join(twice)} is there twice: take one column out")
+    return delimiter, header
+
+
+def _to_names(values: Iterable[str]) -> list[str]:
+    return [value.strip().lower() for value in values]
+
+
+def _read_rows(
+    lines: Iterator[RawLine], delimiter: str, columns: int
+) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield (number of its first line, its values or its fault) of each row. Empty lines are skipped."""
+    ahead: deque[RawLine] = deque()
+    while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+        if isinstance(line, InvalidLine):
+            yield line.line_number, line.reason
+            continue
+        if not line.text.strip():
+            continue
+        values = _split_row(line.text, delimiter)
+        text, taken = line.text, 0
+        while values is None and taken < _MAX_LINES_PER_ROW - 1:
+            # A quote is open. It is closed in a later line, or a stray one.
+            if taken == len(ahead):
+                if (following := next(lines, None)) is None:
+                    break
+                ahead.append(following)
+            continued = ahead[taken]
+            # A line that is a row by itself is no part of a value: the quote is a stray one.
+            if isinstance(continued, InvalidLine) or _is_row(continued.text, delimiter, columns):
+                break
+            text, taken = f"{text}\n{continued.text}", taken + 1
+            values = _split_row(text, delimiter)
+        if values is None or (taken and len(values) != columns):
+            yield line.number, "has a quote that is not closed; take it out, or write it twice in quotes"
+        elif len(values) != columns:
+            yield line.number, f"expected {columns} columns, got {len(values)}"
+        else:
+            for _ in range(taken):
+                ahead.popleft()
+            yield line.number, values
+
+
+def _is_row(text: str, delimiter: str, columns: int) -> bool:
+    return len(_split_row(text, delimiter) or ()) == columns
+
+
+def _split_row(text: str, delimiter: str) -> list[str] | None:
+    """Return the values of a row; None where a quote is not closed."""
+    try:
+        return next(csv.reader([text], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        if "unexpected end" in str(error) or "\n" in text:
+            return None
+    try:
+        # A quoted value with text behind it.
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
 def _validate_row(row: JsonObject) -> tuple[str, datetime | None]:
     """Return (the fault of the row, None), or ("", its time)."""
     kind = row["event_type"]
@@ -124,8 +184,11 @@ def _validate_row(row: JsonObject) -> tuple[str, datetime | None]:
     for name in ("product_id", "user_id"):
         if not row[name].strip():
             return f"{name} is empty", None
+    if _DECIMAL_COMMA.fullmatch(row["price"].strip()):
+        row["price"] = row["price"].replace(",", ".")
     try:
-        float(row["price"] or 0)
+        if not math.isfinite(float(row["price"] or 0)):
+            raise ValueError
     except ValueError:
         return f"price must be a number, got {row['price'][:40]!r}", None
     try:
@@ -189,18 +252,21 @@ _OMITTED_FIELDS = ("sentAt", "receivedAt", "originalTimestamp", "writeKey")
 """Not sent: the API would correct the time by ``sentAt`` and the arrival, which may be years later."""
 
 
-def read_segment(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
+def read_segment(lines: Iterable[RawLine], shift: timedelta) -> Iterator[FileLine]:
     """Yield every call, in the file's order, with its time moved by ``shift``. Empty lines are skipped."""
-    for number, line in enumerate(text, start=1):
-        if line.strip():
-            yield _parse_call(number, line, shift)
+    for line in lines:
+        if isinstance(line, InvalidLine):
+            yield line
+        elif line.text.strip():
+            yield _parse_call(line.number, line.text, shift)
 
 
 def _parse_call(number: int, line: str, shift: timedelta) -> FileLine:
     try:
         call = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return InvalidLine(number, f"expected one JSON object, got {line.strip()[:40]!r} ({error})")
+        what = f"expected one JSON object, got {line.strip()[:40]!r} ({error})"
+        return InvalidLine(number, f"{what}; write one call a line, for example with jq -c '.[]'")
     if not isinstance(call, dict):
         return InvalidLine(number, f"expected a JSON object, got {type(call).__name__}")
     timestamp = next((call[name] for name in _TIMESTAMP_FIELDS if call.get(name)), None)

@@ -13,8 +13,12 @@ from profiles.events import (
     OrderRefunded,
     ReviewSubmitted,
 )
+from profiles.fulfilment import Fulfilment
 
 MOST_REVIEWS = 3
+
+ARRIVED = (Fulfilment.TAKEN_HOME, Fulfilment.DIGITAL)
+"""No delivery is waited for."""
 
 
 class Outcome(StrEnum):
@@ -37,15 +41,21 @@ class Outcome(StrEnum):
 )
 class PostPurchase(Journey):
     async def run(self, entry: OrderCompleted) -> Outcome:
+        handed_over = entry.handed_over
         order = {"order_id": entry.order_id, "total": entry.total, "currency": entry.currency}
+        order |= {"handed_over": handed_over.value}
         await self.send("order_confirmation", promoting=None, showing=entry.products, context=order)
-        if entry.channel != "store" and not await self.wait_for(OrderDelivered, within=days(7)):
+        # Runs from before orders stated it go by the channel of the purchase alone.
+        if not entry.fulfilment or not workflow.patched("fulfilment"):
+            handed_over = Fulfilment.TAKEN_HOME if entry.channel == "store" else Fulfilment.SHIPPED
+        if handed_over not in ARRIVED and not await self.wait_for(OrderDelivered, within=days(7)):
             if (
                 workflow.patched("apologise where deliveries are reported")
                 and not await self.reports_deliveries()
             ):
                 return await self.follow_up(entry)
-            await self.send("delivery_apology", promoting=None, showing=entry.products, context=order)
+            if handed_over != Fulfilment.PICKUP:
+                await self.send("delivery_apology", promoting=None, showing=entry.products, context=order)
             if not await self.wait_for(OrderDelivered, within=days(14)):
                 return Outcome.NOT_DELIVERED
         return await self.follow_up(entry)

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from activities.contracts import ProfileSnapshot
 from profiles.events import Event, Item
 
-_ENVELOPE_FIELDS = ("id", "time", "at", "channel", "cart_id", "content_verified")
+_ENVELOPE_FIELDS = ("id", "time", "at", "channel", "cart_id", "content_verified", "fulfilment")
+"""Fields that Waypost sets, or reads as words of a closed list."""
 
 _MIN_PART_LENGTH, _MIN_PLAIN_PART_LENGTH = 4, 10
 """Shorter texts, ids and single words count only as a whole: within other texts they occur by chance."""

@@ -6,6 +6,7 @@ The newest value of each field counts by event time, whatever the order of arriv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from profiles.db.sql import encode_jsonb, fetch_as
@@ -36,6 +37,9 @@ CATALOG_SQL = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_sto
     o.category, o.item_group, o.name, o.url, o.image_url, o.verified)::text
   FROM product o WHERE o.item = ANY({0}) OR o.sku = ANY({0}))"""
 """SQL: a text[] of JSON. ``{0}`` is a text[] of product ids and units (sku), none of them empty."""
+
+_MIN_SHARED_LENGTH = 4
+"""Characters of a beginning that variants share; a shorter one, such as "The", is no name."""
 
 SELECT_CATALOG = f"SELECT {CATALOG_SQL.format('$1')}"
 
@@ -258,21 +262,35 @@ def current_price(
 def described_item(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> CatalogEntry | None:
     """Return what the shop's feed says of an item, by verified events only; None where it does not know it.
 
-    Each text is that of the item's unit, else of its product; of an item without a unit, else what all
-    variants state. For its price see ``current_price``.
+    Each text is that of the item's unit, else of its product, else what all variants of the product state; of
+    names that differ, the words with which all of them begin. Where shops send the unit as the product's id,
+    it is found as a unit. For its price see ``current_price``.
     """
-    known = [row for row in entries_for(shelf, key, sku) if row.verified]
-    of_unit = [row for row in known if sku and sku in (row.sku, row.item)]
-    of_product = [row for row in known if not row.sku]
-    if not known or (sku and not of_unit and not of_product):
+    verified = [row for row in shelf if row.verified]
+    by_key = entries_for(verified, key, sku)
+    of_unit = [row for row in by_key if sku and sku in (row.sku, row.item)]
+    if not by_key and product_for_sku(verified, key):
+        of_unit = [row for row in verified if row.sku == key]
+    of_product = [row for row in by_key if not row.sku]
+    # A unit that the feed does not know is one of its product.
+    variants = by_key or of_unit or [row for row in verified if row.item == key]
+    if not variants:
         return None
     texts: dict[str, Any] = {}
     for name in ("name", "category", "url", "image_url"):
         stated = [text for row in (*of_unit, *of_product) if (text := getattr(row, name))]
-        every = {text for row in known if (text := getattr(row, name))}
-        # Of an item that names no unit, all variants may state the same.
-        texts[name] = stated[0] if stated else every.pop() if len(every) == 1 and not sku else None
-    return replace((of_unit or of_product or known)[0], **texts)
+        every = {text for row in variants if (text := getattr(row, name))}
+        shared = every.pop() if len(every) == 1 else _shared_beginning(every) if name == "name" else None
+        texts[name] = stated[0] if stated else shared
+    return replace((of_unit or of_product or variants)[0], **texts)
+
+
+def _shared_beginning(names: Iterable[str]) -> str | None:
+    """Return the words with which all names begin: "Aria lamp" of "Aria lamp – brass" and "… – steel"."""
+    by_position = zip(*(name.split() for name in names), strict=False)
+    shared = [words[0] for words in takewhile(lambda words: len(set(words)) == 1, by_position)]
+    text = " ".join(shared).strip(" -–—,;:/|(")
+    return text if len(text) >= _MIN_SHARED_LENGTH else None
 
 
 def product_for_sku(shelf: Iterable[CatalogEntry], sku: str) -> str | None:

@@ -180,9 +180,19 @@ def keys_digest(keys: Sequence[str]) -> str:
 def normalize_identifier(kind: str, value: object, *, region: str | None = None) -> str:
     """Return the normal form of an identifier, under which it is stored.
 
-    An address in normal form still delivers. ``region`` (ISO 3166 alpha-2) is used for phone numbers without
-    a country code. Idempotent. Raises ``BlockedIdentifier`` for a value that identifies no profile ("null",
-    all zeros, noreply@…) and ``InvalidIdentifier`` for a malformed one. Both are ValueErrors with the reason.
+    Identifiers are compared by it; for the address that a message goes to see ``read_identifier``. ``region``
+    (ISO 3166 alpha-2) is used for phone numbers without a country code. Idempotent. Raises
+    ``BlockedIdentifier`` for a value that identifies no profile ("null", all zeros, noreply@…) and
+    ``InvalidIdentifier`` for a malformed one. Both are ValueErrors with the reason.
+    """
+    return read_identifier(kind, value, region=region)[0]
+
+
+def read_identifier(kind: str, value: object, *, region: str | None = None) -> tuple[str, str]:
+    """Return (normal form, the value as given). They differ for an email address only.
+
+    A message goes to the address as its owner gave it, with tag, dots and letter case: some providers take
+    no other spelling, and its owner sorts mail by it. Raises as ``normalize_identifier`` does.
     """
     if kind not in IDENTIFIER_TYPES:
         raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
@@ -200,7 +210,7 @@ def _check_length(kind: str, text: str) -> str:
 
 
 @lru_cache(maxsize=20_000)
-def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
+def _normalize_stripped(kind: str, text: str, region: str | None) -> tuple[str, str]:
     normalizer = _NORMALIZERS.get(kind)
     text = normalization.clean_unicode(text, "NFKC" if normalizer else "NFC")
     if is_placeholder(text):
@@ -208,12 +218,16 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
             f"{kind} {text[:40]!r} is a placeholder, which identifies no profile; "
             f"send no {kind} when there is none"
         )
-    value = normalization.check_printable(kind, text)
-    value = _check_length(kind, normalizer(value, region) if normalizer else value)
+    value = given = normalization.check_printable(kind, text)
+    if kind == "email":
+        value, given = normalization.read_email(value)
+    elif normalizer:
+        value = given = normalizer(value, region)
+    value = _check_length(kind, value)
     if is_placeholder(value):
         fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
         raise BlockedIdentifier(fault)
-    return value
+    return value, given
 
 
 def parse_identifier_input(text: str) -> tuple[str, str]:

@@ -201,20 +201,34 @@ def check_printable(kind: str, text: str) -> str:
 def normalize_email(text: str) -> str:
     """Return an address with a lower-case mailbox and a lower-case ASCII domain (punycode).
 
-    Drops tags, and the dots of a Gmail address. The result still delivers, since the provider ignores them
-    too. Raises ``InvalidIdentifier`` or ``BlockedIdentifier``.
+    Drops tags, and the dots of a Gmail address, since the provider ignores them too: two spellings of one
+    mailbox become one identifier. Messages go to the address as it was given, see ``read_email``. Raises
+    ``InvalidIdentifier`` or ``BlockedIdentifier``.
+    """
+    return read_email(text)[0]
+
+
+def read_email(text: str) -> tuple[str, str]:
+    """Return (normal form, the address as given) of a text with one address.
+
+    The address as given keeps its tag, its dots and its letter case; a name around it, ``mailto:``, blanks
+    and invisible characters are left out, and a domain in other letters is written in punycode, so that
+    every provider takes it. Raises as ``normalize_email`` does.
     """
     text = _extract_address(check_printable("email", text))
     try:
         parsed = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise InvalidIdentifier(f"email is not an address (write it as ada@example.com): {error}") from None
+    written_domain = text.rpartition("@")[2]
+    is_same_domain = written_domain.lower() == parsed.ascii_domain.lower()
+    given = f"{parsed.local_part}@{written_domain if is_same_domain else parsed.ascii_domain}"
     local, domain = unicodedata.normalize("NFKC", parsed.local_part.lower()), parsed.ascii_domain.lower()
     _check_scripts([local, *parsed.domain.lower().split(".")])
     canonical = _canonical_mailbox(local, domain)
     if is_placeholder_email(f"{local}@{domain}") or is_placeholder_email(canonical):
         raise _placeholder_error("email", "mailbox", canonical)
-    return canonical
+    return canonical, given
 
 
 def _extract_address(text: str) -> str:

@@ -308,6 +308,7 @@ class Ingest:
             proves_address=proves,
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
+            given_emails=incoming.given_emails,
             verified=verified,
             **origin,
         )

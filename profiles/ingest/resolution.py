@@ -23,14 +23,26 @@ from profiles.merging.assignment import event_owner
 from profiles.merging.audit_log import AuditContext
 from profiles.merging.merge import MergeResult, merge_and_split
 
+# The latest spelling of an address counts, whatever the order of arrival. An unverified event changes that of
+# no address that a verified one names.
+_IS_NEWER_SPELLING = """excluded.given IS NOT NULL AND (excluded.given_verified OR NOT identifier.vouched)
+      AND (excluded.given_verified, excluded.given_at, excluded.given COLLATE "C")
+        > (identifier.given_verified, COALESCE(identifier.given_at, '-infinity'),
+          COALESCE(identifier.given, '') COLLATE "C")"""
+
 # The filter avoids a lock on a stored link. The count makes the links wait for the identifiers' locks.
 # Of two events with the same link the earlier one is its cause.
 _UPSERT_IDENTIFIERS = """
 WITH named AS (
-  INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
-  SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at
+  INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at,
+    given, given_at, given_verified)
+  SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at,
+    given, CASE WHEN given IS NOT NULL THEN COALESCE(given_at, since) END, given IS NOT NULL AND vouched
   FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
-  ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)
+  ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since),
+    given = CASE WHEN {is_newer} THEN excluded.given ELSE identifier.given END,
+    given_at = CASE WHEN {is_newer} THEN excluded.given_at ELSE identifier.given_at END,
+    given_verified = CASE WHEN {is_newer} THEN excluded.given_verified ELSE identifier.given_verified END
   RETURNING type, value, profile_id, status),
 new_link AS (
   SELECT decode(digest, 'hex') AS digest, verified, ARRAY(SELECT jsonb_array_elements_text(keys)) AS keys,
@@ -50,7 +62,7 @@ linked AS (
   RETURNING encode(digest, 'hex') AS digest, verified)
 SELECT type, value, profile_id, status, NULL AS digest, NULL AS verified FROM named
 UNION ALL SELECT NULL, NULL, NULL, NULL, digest, verified FROM linked
-"""
+""".replace("{is_newer}", _IS_NEWER_SPELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,8 @@ class EventIdentifiers:
     proves_address: bool = False
     """Whether the owner of the one address that it names, or an operator, sent it. Then a quarantine of this
     address by unverified events ends."""
+    given_emails: tuple[tuple[str, str], ...] = ()
+    """(normal form, as given) of its addresses."""
 
     @classmethod
     def from_event(
@@ -166,10 +180,12 @@ async def upsert_identifiers(
     An unknown identifier points at the proposed profile of its group. Stores new links as well.
     """
     rows: dict[str, dict[str, Any]] = {}
+    spellings: dict[str, _Spelling] = {}
     links = []
     for group in groups:
         for member in group.positions:
             named = events[member]
+            given_emails = dict(named.given_emails)
             for key in named.keys:
                 kind, value = split_key(key)
                 row = rows.setdefault(key, {"type": kind, "value": value, "profile_id": group.proposed_id})
@@ -179,6 +195,10 @@ async def upsert_identifiers(
                     row["linked_at"] = min(named.time, row.get("linked_at", named.time))
                 vouched = named.verified and kind in STRONG_TYPES
                 row["vouched"] = vouched or row.get("vouched", False)
+                if kind == "email" and (given := given_emails.get(value)):
+                    spelling = _Spelling(named.verified, named.time, given)
+                    if (known := spellings.get(key)) is None or known.is_before(spelling):
+                        spellings[key] = spelling
         for (digest, verified), position in group.links.items():
             named = events[position]
             link = {"digest": digest, "verified": verified, "keys": named.keys, "time": named.time}
@@ -187,6 +207,7 @@ async def upsert_identifiers(
     result = IdentifierRows()
     if not rows:
         return result
+    _add_spellings(rows, spellings)
     arguments = (encode_jsonb(list(rows.values())), encode_jsonb(links))
     for row in await connection.fetch(_UPSERT_IDENTIFIERS, *arguments):
         if row["digest"] is not None:
@@ -197,6 +218,30 @@ async def upsert_identifiers(
         if row["status"] == "quarantined":
             result.quarantined[key] = None
     return result
+
+
+@dataclass(slots=True)
+class _Spelling:
+    """The spelling of an address that counts among those of a batch."""
+
+    verified: bool
+    time: datetime
+    given: str
+
+    def is_before(self, other: "_Spelling") -> bool:
+        """Whether the other one counts: a verified one before any other, then the latest."""
+        return (self.verified, self.time, self.given) < (other.verified, other.time, other.given)
+
+
+def _add_spellings(rows: dict[str, dict[str, Any]], spellings: dict[str, _Spelling]) -> None:
+    """Add the spellings to the rows of their addresses; their trust is that of the row (``vouched``)."""
+    for key, spelling in spellings.items():
+        row = rows[key]
+        if row["vouched"] and not spelling.verified:
+            continue
+        row["given"] = spelling.given
+        if spelling.time != row["since"]:
+            row["given_at"] = spelling.time
 
 
 _INSERT_PROFILES = """

@@ -11,7 +11,7 @@ import orjson
 
 from profiles.commerce.catalog import CATALOG_SQL, CatalogEntry, catalog_keys, sold_out, to_entries
 from profiles.db.sql import encode_jsonb, from_row
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, normalize_identifier
 from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 DEFAULT_LOOKBACK = timedelta(days=31)
@@ -87,7 +87,7 @@ class Snapshot:
     run_profile_id: UUID
     """The profile of the run in this read: another one than ``profile_id`` after a merge or a split."""
     addresses: dict[str, tuple[str, ...]]
-    """email and phone, newest first."""
+    """email and phone, newest first, in their normal form."""
     consents: tuple[tuple[str, str, str, str], ...]
     """channel, topic, state, source of each effective consent."""
     suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
@@ -95,6 +95,10 @@ class Snapshot:
     cart: tuple[dict[str, Any], ...] | None
     sent_messages: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
     """Channel, when, journey, topic, run, template, items."""
+    cart_url: str | None = None
+    """Where the shop opens this cart, as its own events stated last; it may let its holder see an address."""
+    given_emails: dict[str, str] = field(default_factory=dict)
+    """Normal form of an email address → as its owner gave it, where that is known."""
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Address → topics it is opted out of."""
     address_problems: dict[str, str] = field(default_factory=dict)
@@ -127,8 +131,22 @@ class Snapshot:
         """Return the address in the traits if it is one of the profile's identifiers, else the newest one."""
         kind = address_type(channel)
         newest_first = self.addresses.get(kind, ())
-        preferred = str(self.traits.get(kind, "")).strip().lower()
+        preferred = _normal_address(kind, self.traits.get(kind))
         return preferred if preferred in newest_first else next(iter(newest_first), None)
+
+    def delivery_address(self, address: str) -> str:
+        """Return an address as its owner gave it. Opt-outs and records are by the normal form."""
+        return self.given_emails.get(address, address)
+
+
+def _normal_address(kind: str, stated: object) -> str:
+    """Return the normal form of an address in the traits; empty where there is none that can be read."""
+    if not isinstance(stated, str) or not stated.strip():
+        return ""
+    try:
+        return normalize_identifier(kind, stated)
+    except ValueError:
+        return stated.strip().lower()
 
 
 _SELECT_SNAPSHOT = """
@@ -152,6 +170,7 @@ SELECT {place} CASE WHEN known.vouched
     (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = split_part(r.key, chr(31), 1)
       AND ask.cart_id IS NOT NULL)
   )::text AS cart,
+  CASE WHEN ask.cart_id IS NOT NULL THEN ({cart_url}) END AS cart_url,
   ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
       s.run_id, s.template, s.items)::text FROM message s
     WHERE s.profile_id = p.profile_id AND s.claimed_at > ask.since AND s.message_class = 'marketing'
@@ -185,11 +204,21 @@ FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
   CROSS JOIN LATERAL (
     SELECT COALESCE(bool_or(vouched), false) AS vouched,
       COALESCE(array_agg(json_build_array(type, value, extract(epoch FROM
-        CASE WHEN vouched THEN linked_at ELSE since END))::text)
+        CASE WHEN vouched THEN linked_at ELSE since END), given)::text)
         FILTER (WHERE type IN ('email', 'phone', 'push_token')), '{{}}') AS addresses,
       array_agg(value) FILTER (WHERE type = ask.type) AS here
     FROM identifier WHERE profile_id = p.profile_id) known
 """
+
+# An order of a few events is enough, and bounds the search of a busy profile.
+_CART_URL_SUBQUERY = """SELECT stated.url FROM (
+    SELECT cart_id, at, event_id, COALESCE(properties ->> 'cart_url', properties ->> 'cartUrl',
+      properties ->> 'checkout_url', properties ->> 'checkoutUrl', properties ->> 'abandoned_checkout_url',
+      properties ->> 'recovery_url') AS url
+    FROM event WHERE profile_id = p.profile_id AND verified AND superseded_by IS NULL
+    ORDER BY at DESC LIMIT 50) stated
+  WHERE stated.cart_id IN (ask.cart_id, r.key) AND stated.url <> ''
+  ORDER BY stated.at DESC, stated.event_id DESC LIMIT 1"""
 
 _ENGAGEMENT_SUBQUERY = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (
   SELECT channel, count(*) FROM message WHERE profile_id = p.profile_id
@@ -227,8 +256,11 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         return [orjson.loads(text) for text in row[name]]
 
     addresses: dict[str, tuple[str, ...]] = {}
-    for kind, value, _ in sorted(rows("addresses"), key=lambda fields: (-fields[2], fields[1])):
+    given_emails: dict[str, str] = {}
+    for kind, value, _, given in sorted(rows("addresses"), key=lambda fields: (-fields[2], fields[1])):
         addresses[kind] = (*addresses.get(kind, ()), value)
+        if given:
+            given_emails[value] = given
     opt_outs: dict[str, tuple[str, ...]] = {}
     for address, topic in rows("opt_outs"):
         opt_outs[address] = (*opt_outs.get(address, ()), topic)
@@ -240,6 +272,7 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         traits=orjson.loads(row["traits"]),
         unverified_traits=frozenset(row["unverified_traits"]),
         addresses=addresses,
+        given_emails=given_emails,
         consents=tuple(tuple(fields) for fields in rows("consents")),
         confirmed_addresses=tuple(row["confirmed_addresses"]),
         suppressions=tuple(
@@ -330,6 +363,7 @@ def _format_snapshot_sql(
         counted=counted,
         spoken=f"'{{{','.join(SPOKEN_TRAITS)}}}'::text[]",
         shelf=CATALOG_SQL.format("ask.names"),
+        cart_url=_CART_URL_SUBQUERY,
         engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",
         claims=_CLAIM_RATE_SUBQUERY.format(counted=counted) if needs_claim_rate else "NULL",
     )

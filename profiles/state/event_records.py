@@ -61,6 +61,8 @@ class IncomingEvent:
     """Whether only identity tokens verify it. The shop's own events take the place of such an event."""
     request: str = ""
     """Of which request it is one event; refusals are counted per request. Not stored."""
+    given_emails: tuple[tuple[str, str], ...] = ()
+    """(normal form, as given) of the addresses among ``identifiers``. Not stored with the event."""
     sender: str = ""
     """Label of the key that it was sent with; empty for Waypost's own. No sender chooses it."""
 

@@ -1,5 +1,9 @@
 """What follows a purchase, told on virtual time."""
 
+from typing import Literal
+
+import pytest
+
 from authoring.testing import Shop, Shopper, with_journeys
 from authoring.testing.environment import Row
 from journeys.post_purchase.story import PostPurchase
@@ -182,3 +186,45 @@ async def test_what_they_looked_at_is_suggested_in_the_end(shopper: Shopper) -> 
 
     assert shopper.received == ["order_confirmation", "review_request", "cross_sell"]
     assert shopper.received[-1].items == ("desk",)
+
+
+async def test_a_purchase_in_a_store_is_taken_home_and_waits_for_no_delivery(shopper: Shopper) -> None:
+    await shopper.buys("lamp", where="store")
+    await shopper.waits(days(6))
+
+    assert shopper.received == ["order_confirmation", "review_request"]
+
+
+@pytest.mark.parametrize(
+    ("states", "where", "expected"),
+    [
+        ({"shipping_method": "Home delivery"}, "store", ["order_confirmation", "delivery_apology"]),
+        ({"fulfillment_type": "pickup"}, "web", ["order_confirmation"]),
+        ({"fulfillment_type": "digital"}, "web", ["order_confirmation", "review_request"]),
+        ({"fulfillment_type": "shipped"}, "web", ["order_confirmation", "delivery_apology"]),
+        ({"sales_channel": "pos"}, "web", ["order_confirmation", "review_request"]),
+    ],
+    ids=["a sofa sold in a store", "click and collect", "digital", "shipped", "a till without a channel"],
+)
+async def test_only_what_is_sent_can_be_late(
+    shop: Shop, states: dict[str, str], where: Literal["web", "store"], expected: list[str]
+) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
+    order = {"order_id": "o-1", "products": [{"product_id": "lamp", "name": "Lamp"}], **states}
+    await shopper.happens("Order Completed", order, where=where)
+    await shopper.waits(days(8))
+
+    assert shopper.received == expected
+
+
+async def test_what_was_collected_is_asked_about(shop: Shop) -> None:
+    await reports_deliveries(shop)
+    shopper = await shop.shopper()
+    order = {"order_id": "o-1", "products": [{"product_id": "lamp", "name": "Lamp"}], "fulfilment": "pickup"}
+    await shopper.happens("Order Completed", order)
+    await shopper.waits(days(9))
+    await shopper.happens("Order Delivered", {"order_id": "o-1"}, source="till")
+    await shopper.waits(days(6))
+
+    assert shopper.received == ["order_confirmation", "review_request"]

@@ -86,6 +86,13 @@ class IdentifierTable(RecordedTable, table=True):
     """good; quarantined: shared by so many profiles that it identifies none; released: by an operator."""
     vouched: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """Whether a verified event names it; true for strong identifiers only."""
+    given: str | None = None
+    """An email address as it was given last, by verified events if any: messages go to this spelling. Null:
+    to ``value``."""
+    given_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    """Time of the event that gave it so."""
+    given_verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether that event is verified."""
     created_at: datetime = Field(sa_column=timestamp_column())
 
     __table_args__ = (

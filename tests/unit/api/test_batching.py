@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.batching import Batcher, Overloaded, PartlyCommitted
+from api.batching import (
+    Batcher,
+    Overloaded,
+    PartlyCommitted,
+    _collect_results,
+    _complete_request,
+    _PendingRequest,
+)
 from api.http.outage import Outage
 from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.state.event_records import IncomingEvent
@@ -307,3 +314,18 @@ async def test_retry_after_grows_with_what_waits_and_the_time_it_takes(ledger: R
 
     # A tenth of 0.3 s an event, as a moving average from 1 ms.
     assert 25 <= error.value.retry_after_s <= 60
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_of_two_parts_the_one_that_may_be_written_decides_what_is_said(reverse: bool) -> None:
+    begun, not_begun = Outage("away"), Outage("away")
+    not_begun.may_be_written = False
+    errors: list[list[Exception]] = [[Overloaded(1), begun], [not_begun, begun]]
+    for pair in errors:
+        parts = [_PendingRequest([], asyncio.get_running_loop().create_future()) for _ in pair]
+        for part, error in zip(parts, reversed(pair) if reverse else pair, strict=True):
+            _complete_request(part, error)
+
+        with pytest.raises(Outage) as raised:
+            _collect_results(parts)
+        assert raised.value is begun

@@ -150,6 +150,13 @@ def test_an_identifier_may_be_a_list_of_which_each_is_spelled() -> None:
     assert event.problems == ()
 
 
+def test_an_address_is_kept_as_it_was_given_too() -> None:
+    event = kept(identifiers={"email": ["First.Last+Shop@gmail.com", "firstlast@gmail.com"]})
+
+    assert event.identifiers == (("email", "firstlast@gmail.com"),)
+    assert event.given_emails == (("firstlast@gmail.com", "First.Last+Shop@gmail.com"),)
+
+
 def test_a_list_of_people_is_not_one_persons() -> None:
     event = kept(identifiers={"user_id": [f"u-{number:02}" for number in range(MAX_VALUES_PER_TYPE + 1)]})
 

@@ -50,6 +50,12 @@ def test_every_alias_of_a_message_event_is_a_declared_event(alias: str) -> None:
     assert alias.title() == event.context["aliased_from"]
 
 
+def test_an_address_in_traits_is_kept_as_it_was_given_too() -> None:
+    event = heard({"userId": "u", "traits": {"email": "Ada.L+Shop@gmail.com"}}, "identify")
+
+    assert event.given_emails == (("adal@gmail.com", "Ada.L+Shop@gmail.com"),)
+
+
 def test_identifiers_come_from_ids_traits_context_and_properties() -> None:
     event = heard(
         {

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from cli.ingest import formats
-from cli.ingest.formats import InvalidLine, ParsedLine, open_text
+from cli.ingest.formats import ParsedLine
+from cli.ingest.lines import InvalidLine, open_lines
 from cli.ingest.main import replay_file
 from workers.errors import UserError
 from workers.ingest_client import (
@@ -44,12 +45,12 @@ def written(folder: Path, *lines: str, name: str = "log.csv", packed: bool = Fal
 
 
 def of_rees46(file: Path, shift: timedelta = NO_SHIFT) -> list[ParsedLine | InvalidLine]:
-    with open_text(file) as (text, _):
+    with open_lines(file) as (text, _):
         return list(formats.read_rees46(text, shift))
 
 
 def of_segment(file: Path, shift: timedelta = NO_SHIFT) -> list[ParsedLine | InvalidLine]:
-    with open_text(file) as (text, _):
+    with open_lines(file) as (text, _):
         return list(formats.read_segment(text, shift))
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activities.content.display_text import to_single_line
 from activities.content.plain_text import html_to_text, visible_links
-from activities.content.sanitize import safe_url, to_single_line
+from activities.content.sanitize import safe_url
 from activities.content.sms_segments import count_segments, to_cheapest_encoding
 
 
