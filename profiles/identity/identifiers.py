@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from profiles.identity import normalization
 from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier, is_placeholder
+from profiles.reading.text import clean_unicode
 
 IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
 """Strongest first."""
@@ -202,7 +203,7 @@ def _check_length(kind: str, text: str) -> str:
 @lru_cache(maxsize=20_000)
 def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
     normalizer = _NORMALIZERS.get(kind)
-    text = normalization.clean_unicode(text, "NFKC" if normalizer else "NFC")
+    text = clean_unicode(text, "NFKC" if normalizer else "NFC")
     if is_placeholder(text):
         raise BlockedIdentifier(
             f"{kind} {text[:40]!r} is a placeholder, which identifies no profile; "

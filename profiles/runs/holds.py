@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
+from profiles.reading.ids import NORMAL_ID_SQL
 from profiles.redaction import redact_value
 
 MAX_HOLD_AGE = timedelta(days=90)
@@ -34,18 +35,22 @@ class OpenHold:
     since: datetime
 
 
+_OPENED_REF = NORMAL_ID_SQL.format("(o.properties ->> h.by)")
+
+_CLOSED_REF = NORMAL_ID_SQL.format("(c.properties ->> h.by)")
+
 # An event counts at its arrival at the latest: a channel's clock that runs ahead must not reopen a case.
-_SELECT_OPEN_HOLDS = """
-SELECT h.place, h.opened, o.properties ->> h.by AS ref, min(LEAST(o.time, o.at)) AS since
+_SELECT_OPEN_HOLDS = f"""
+SELECT h.place, h.opened, {_OPENED_REF} AS ref, min(LEAST(o.time, o.at)) AS since
 FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
 JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND o.superseded_by IS NULL
-  AND LEAST(o.time, o.at) > $3{opened_rare}
-WHERE NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(h.closed){closed_rare}
+  AND LEAST(o.time, o.at) > $3{{opened_rare}}
+WHERE NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(h.closed){{closed_rare}}
   AND c.superseded_by IS NULL AND LEAST(c.time, c.at) >= LEAST(o.time, o.at)
-  AND COALESCE(c.properties ->> h.by = o.properties ->> h.by, true))
-GROUP BY h.place, h.opened, o.properties ->> h.by
+  AND COALESCE({_CLOSED_REF} = {_OPENED_REF}, true))
+GROUP BY h.place, h.opened, {_OPENED_REF}
 ORDER BY h.place, since, ref
-"""
+"""  # noqa: S608 - constant fragments
 
 _SELECT_OPEN_HOLDS_OF_ANY_TYPES = _SELECT_OPEN_HOLDS.format(opened_rare="", closed_rare="")
 
