@@ -97,7 +97,7 @@ def read_answer(value: Any) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return {0: False, 1: True}.get(value)
+        return {0.0: False, 1.0: True}.get(value)
     if isinstance(value, str):
         text = value[:_MAX_LENGTH].strip().strip("\"'").casefold()
         if text in YES:

@@ -461,6 +461,11 @@ def read_traits(traits: dict[str, Any], problems: list[Problem]) -> dict[str, An
         understood = _read_consents(consents)
         if understood != consents:
             read = {**read, "consents": understood}
+    if type(currency := read.get("currency")) is str and (code := read_currency(currency)) not in (
+        None,
+        currency,
+    ):
+        read = {**read, "currency": code}
     if not _REFUSALS.keys().isdisjoint(read):
         read = _with_refusals(read)
     return read
