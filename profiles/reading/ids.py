@@ -79,7 +79,10 @@ def _clean(text: str) -> str:
 def _float_id(value: float) -> str | None:
     if value != value or value in (float("inf"), float("-inf")):
         return None
-    return str(int(value)) if value.is_integer() else repr(value)
+    if not value.is_integer():
+        return repr(value)
+    text = str(int(value))
+    return text if len(text) <= MAX_ID_LENGTH else _shortened(text)
 
 
 def _shortened(text: str) -> str:

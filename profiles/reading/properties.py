@@ -178,6 +178,10 @@ def _read_line_event(event_type: str, properties: dict[str, Any], problems: list
         line if line is None else _read_line(event_type, line, f"/properties/{name}/{index}", problems)
         for index, line in enumerate(products)
     ]
+    if event_type in CART_LISTS and products and not any(isinstance(line, dict) for line in read_lines):
+        # A cart that cannot be read is not an empty one.
+        rest = {key: value for key, value in read.items() if key != "products"}
+        return _read_money(event_type, rest, problems)
     is_changed = len(read_lines) != len(products) or any(
         a is not b for a, b in zip(read_lines, products, strict=True)
     )
@@ -459,7 +463,7 @@ def read_traits(traits: dict[str, Any], problems: list[Problem]) -> dict[str, An
         read = {**read, "timezone": named}
     if (consents := read.get("consents")) is not None:
         understood = _read_consents(consents)
-        if understood != consents:
+        if understood is not consents:
             read = {**read, "consents": understood}
     if type(currency := read.get("currency")) is str and (code := read_currency(currency)) not in (
         None,
@@ -501,7 +505,8 @@ def _read_consents(consents: Any) -> Any:
         # Of two spellings of a channel, a no outweighs a yes.
         if channel not in read or answer is False:
             read[channel] = understood
-    return read
+    # By type too, since 0 equals False.
+    return consents if repr(read) == repr(consents) else read
 
 
 def _with_refusals(traits: dict[str, Any]) -> dict[str, Any]:
