@@ -23,11 +23,6 @@ ORDER_COMPLETED = "Order Completed"
 
 ORDER_UPDATED = "Order Updated"
 
-UNREAD_LINES_PROBLEM = (
-    "a product without product_id and sku cannot be suppressed: the carts are emptied, as it may be in them; "
-    "send products with product_id or sku"
-)
-
 REVERSAL_EVENT_TYPES = ("Order Refunded", "Order Cancelled")
 
 VARIANT_SCOPE, PRODUCT_SCOPE = "variant", "product"
@@ -73,7 +68,8 @@ def apply_purchase(
 ) -> tuple[str, ...]:
     """Record a purchase, which suppresses by ``stored.order_lines``. Returns the ids of the changed carts.
 
-    Where a line cannot be read, it is not known what was bought: all carts of the profile are emptied.
+    Where a line cannot be read, it is not known what was bought: all carts of the profile are emptied. The
+    event has a problem for it then, from ``profiles.reading``.
     """
     order_id = _order_id(stored.incoming.properties)
     _add_suppressions(person, stored, changes)
@@ -82,8 +78,6 @@ def apply_purchase(
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
         row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
         changes.inserts["purchase"].append(row)
-    if _has_unread_lines(stored):
-        changes.add_problem(stored.event_id, "", UNREAD_LINES_PROBLEM)
     for refund in person.refunds:
         # The refund arrived before its purchase.
         if order_id is not None and _order_id(refund.properties) == order_id:
@@ -114,9 +108,6 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
     if order_id is None:
         changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
-    if _has_unidentified_products(reversal, ordered_items(reversal)):
-        problem = "a product without product_id and sku cannot be found in the order"
-        changes.add_problem(stored.event_id, "", problem)
     refund = Reversal(stored.incoming.type, reversal, stored.incoming.verified)
     _add_returns(person, stored, refund, order_id, changes)
 

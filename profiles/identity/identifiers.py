@@ -43,7 +43,8 @@ _NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
     "phone": normalization.normalize_phone,
     "email_sha256": lambda text, _: normalization.normalize_email_sha256(text),
 }
-"""Type → its normalization. A type that is missing here is an opaque, case-sensitive id."""
+"""Type → its normalization. A type that is missing here is an opaque, case-sensitive id; but a user id that
+is an address is in small letters, as systems spell one address in several ways."""
 
 _RANDOM_TOKEN_TYPES = ("push_token", "email_sha256")
 """Types with long random values: four characters of each end disclose nothing."""
@@ -211,6 +212,8 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
         )
     value = normalization.check_printable(kind, text)
     value = _check_length(kind, normalizer(value, region) if normalizer else value)
+    if kind == "user_id" and "@" in value and normalization.is_address(value):
+        value = value.lower()
     if is_placeholder(value):
         fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
         raise BlockedIdentifier(fault)

@@ -184,6 +184,17 @@ def check_printable(kind: str, text: str) -> str:
     return text
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is an email address, whatever its mailbox is."""
+    try:
+        normalize_email(text)
+    except BlockedIdentifier:
+        return True
+    except InvalidIdentifier:
+        return False
+    return True
+
+
 def normalize_email(text: str) -> str:
     """Return an address with a lower-case mailbox and a lower-case ASCII domain (punycode).
 

@@ -23,6 +23,12 @@ REVERSALS = frozenset(("Order Refunded", "Order Cancelled", "Return Requested", 
 RECEIPTS = frozenset(("Order Completed", "Order Updated"))
 """Events of which a negative number of pieces is a return."""
 
+ORDER_COMPLETED = "Order Completed"
+
+_NO_LINES = (
+    "it is not known what was bought, so that the carts are emptied; send products with product_id or sku"
+)
+
 CART_LISTS = frozenset(("Cart Viewed", "Checkout Started"))
 """Events that state the whole cart."""
 
@@ -36,6 +42,8 @@ PRODUCT_EVENTS = frozenset(
     )
 )
 """Events about one product."""
+
+_CART_CHANGES = frozenset(("Product Added", "Product Removed"))
 
 _FEED_EVENTS = frozenset(("Product Updated", "Back In Stock", "Out Of Stock"))
 
@@ -167,8 +175,15 @@ def _read_line_event(event_type: str, properties: dict[str, Any], problems: list
         return _read_money(event_type, _read_lone_product(event_type, read, problems), problems)
     name, value = found
     products = lines.to_lines(value)
+    if not products and products is not None and event_type == ORDER_COMPLETED:
+        problems.append(_problem("no_lines", f"/properties/{name}", _NO_LINES))
     if products is None:
-        detail = f"{_shown(value)} cannot be read as products; send a list of objects with product_id or sku"
+        then = (
+            f": {_NO_LINES}"
+            if event_type == ORDER_COMPLETED
+            else "; send a list of objects with product_id or sku"
+        )
+        detail = f"{_shown(value)} cannot be read as products{then}"
         problems.append(_problem("unreadable_lines", f"/properties/{name}", detail))
         # One line that cannot be read: it is not known what was bought.
         products = [None]
@@ -196,20 +211,34 @@ def _read_lone_product(
     """Read an order or a refund of one product that stands in the properties themselves."""
     read: dict[str, Any] = lines.read_line(properties, is_whole_event=True)
     has_id = any(read.get(name) not in (None, "") for name in _LINE_ID_NAMES)
+    if not has_id and event_type == ORDER_COMPLETED:
+        problems.append(_problem("no_lines", "/properties/products", _NO_LINES))
     if not has_id or event_type in CART_LISTS:
         return properties
     line: dict[str, Any] = _read_line(event_type, read, "/properties", problems)
     return line if line != properties else properties
 
 
+def _tell_line_without_product(
+    event_type: str, line: dict[str, Any], pointer: str, problems: list[Problem]
+) -> None:
+    if line.get("product_id") in (None, "") and line.get("sku") in (None, ""):
+        then = (
+            f": {_NO_LINES}" if event_type == ORDER_COMPLETED else " and is left out; send product_id or sku"
+        )
+        problems.append(_problem("no_product_id", pointer, f"names no product{then}"))
+
+
 def _read_line(event_type: str, line: Any, pointer: str, problems: list[Problem]) -> Any:
     """Return one line with its fields as Waypost reads them; the same object where nothing has to change."""
     read = lines.read_line(line)
     if type(read) is not dict:
-        detail = f"{_shown(line)} is no object, so that it names no product; send product_id or sku"
+        then = f": {_NO_LINES}" if event_type == ORDER_COMPLETED else "; send product_id or sku"
+        detail = f"{_shown(line)} is no object, so that it names no product{then}"
         problems.append(_problem("unreadable_line", pointer, detail))
         return None
     read = _read_ids(read, pointer, problems)
+    _tell_line_without_product(event_type, read, pointer, problems)
     for name in _TEXT_ID_NAMES:
         if name in read and type(read[name]) in (int, float):
             read = {**read, name: normal_id(read[name])}
@@ -275,6 +304,9 @@ def _read_product_event(
     read = properties
     if not any(read.get(name) not in (None, "") for name in _LINE_ID_NAMES):
         read = _read_described_product(read, problems)
+    if event_type in _CART_CHANGES and not any(read.get(name) not in (None, "") for name in _LINE_ID_NAMES):
+        detail = "is missing, and no other id of a product: the cart does not change; send product_id or sku"
+        problems.append(_problem("no_product_id", "/properties/product_id", detail))
     if "quantity" in read and (type(read["quantity"]) is not int or read["quantity"] < 0):
         read = _read_quantity(event_type, read, "/properties", problems)
     if event_type in _FEED_EVENTS:

@@ -126,7 +126,7 @@ def test_an_order_has_amounts_in_its_currency_only(
     sent: dict[str, Any], read: dict[str, Any], codes: list[str]
 ) -> None:
     problems: list[dict[str, str]] = []
-    properties = read_properties("Order Completed", sent, problems)
+    properties = read_properties("Order Fulfilled", sent, problems)
     if "products" in read and "currency" in read:
         read = {**read, "products": [{**LAMP, "currency": "USD"}] if properties != sent else read["products"]}
 
