@@ -1,6 +1,6 @@
 """Answers: yes and no in any words, of consents and of stock. Pure.
 
-A no in any words is a no. Only what clearly is a yes is one; all else is neither.
+A refusal counts in any words. Only what clearly is a grant is one; all else is neither.
 """
 
 import re
@@ -89,11 +89,11 @@ NEGATIVE_FIELDS = (
     *("unsubscribed", "opted_out", "opt_out", "optOut", "optedOut", "withdrawn", "revoked", "denied"),
     *("suppressed", "do_not_contact", "blocked"),
 )
-"""Fields of such an object in which a yes is a no."""
+"""Fields of such an object that refuse where they are set."""
 
 
 def read_answer(value: Any) -> bool | None:
-    """Return True for a yes, False for a no in any words, None for what is neither."""
+    """Return True for a grant, False for a refusal in any words, None for what is neither."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -110,18 +110,18 @@ def read_answer(value: Any) -> bool | None:
 
 
 def read_state(fields: dict[str, Any]) -> bool | None:
-    """Return the answer in an object such as ``{"status": "unsubscribed"}``. One no outweighs every yes."""
+    """Return the answer in an object such as ``{"status": "unsubscribed"}``. One refusal outweighs every grant."""
     answers: list[bool | None] = []
     for name in STATE_FIELDS:
         if name in fields and not isinstance(fields[name], dict):
             answers.append(read_answer(fields[name]))  # noqa: PERF401 - a loop like the next
     for name in NEGATIVE_FIELDS:
-        # The date of a withdrawal, or anything but a no to it, is one.
+        # The date of a withdrawal, or anything but a denial of it, is one.
         if fields.get(name) is not None and read_answer(fields[name]) is not False:
             return False
     if False in answers:
         return False
-    # An answer that cannot be read beside a yes leaves the yes in doubt.
+    # An answer that cannot be read leaves the grant beside it in doubt.
     return True if answers and all(answers) else None
 
 

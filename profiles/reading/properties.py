@@ -520,7 +520,7 @@ def _read_zone(value: Any, problems: list[Problem], pointer: str) -> Any:
 
 def _read_consents(consents: Any) -> Any:
     if not isinstance(consents, dict):
-        # A bare no is one to all channels. A bare yes names no channel, and grants nothing.
+        # A bare refusal is one of all channels. A bare grant names no channel, and grants nothing.
         return {"all": False} if read_answer(consents) is False else consents
     read: dict[str, Any] = {}
     for name, value in consents.items():
@@ -534,7 +534,7 @@ def _read_consents(consents: Any) -> Any:
         else:
             answer = read_answer(value)
             understood = value if answer is None else answer
-        # Of two spellings of a channel, a no outweighs a yes.
+        # Of two spellings of a channel, a refusal outweighs a grant.
         if channel not in read or answer is False:
             read[channel] = understood
     # By type too, since 0 equals False.

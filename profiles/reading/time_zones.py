@@ -170,8 +170,8 @@ def _fold(name: str) -> str:
 def read_zone(value: Any) -> str | None:
     """Return the IANA name that a value names; None for what cannot be read.
 
-    A name of the database is returned as it is spelled there. A number is not read: minutes, hours and the
-    sign are told in several ways.
+    A name of the database is returned as it is spelled there. A number is not read: it may be hours
+    or minutes, and senders disagree about its sign.
     """
     if isinstance(value, dict):
         value = next((value[name] for name in _FIELDS_OF_OBJECTS if isinstance(value.get(name), str)), None)
