@@ -110,7 +110,10 @@ def read_answer(value: Any) -> bool | None:
 
 
 def read_state(fields: dict[str, Any]) -> bool | None:
-    """Return the answer in an object such as ``{"status": "unsubscribed"}``. One refusal outweighs every grant."""
+    """Return the answer in an object such as ``{"status": "unsubscribed"}``.
+
+    One refusal outweighs every grant.
+    """
     answers: list[bool | None] = []
     for name in STATE_FIELDS:
         if name in fields and not isinstance(fields[name], dict):

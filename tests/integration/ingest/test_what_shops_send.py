@@ -246,3 +246,40 @@ async def test_a_cart_in_another_currency_keeps_it(facts: IngestHarness) -> None
         (99.0, "JPY"),
         (None, None),
     ]
+
+
+async def consents(facts: IngestHarness) -> list[tuple[str, str, str]]:
+    rows = await facts.rows("SELECT channel, topic, state FROM consent_state ORDER BY 1, 2, 3")
+    return [tuple(row.values()) for row in rows]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("traits", "stands"),
+    [
+        pytest.param({"consents": {"email": "false"}}, [("email", "marketing", "withdrawn")], id="a text"),
+        pytest.param({"consents": {"email": 0}}, [("email", "marketing", "withdrawn")], id="a number"),
+        pytest.param(
+            {"consents": {"email": "nein"}}, [("email", "marketing", "withdrawn")], id="a German one"
+        ),
+        pytest.param(
+            {"consents": {"E-Mail": "unsubscribed"}}, [("email", "marketing", "withdrawn")], id="a state"
+        ),
+        pytest.param({"consents": {"email": "yes"}}, [("email", "marketing", "granted")], id="a clear grant"),
+        pytest.param({"consents": {"email": "pending"}}, [], id="neither"),
+        pytest.param({"consents": {"email": None}}, [], id="null"),
+        pytest.param({"unsubscribed": True}, [("all", "marketing", "withdrawn")], id="a flag"),
+    ],
+)
+async def test_a_consent_in_words_stands(
+    facts: IngestHarness, traits: Row, stands: list[tuple[str, ...]]
+) -> None:
+    await facts.happens("Identified", traits=traits, email=ADA)
+
+    assert await consents(facts) == stands
+
+
+async def test_each_topic_of_a_list_is_one(facts: IngestHarness) -> None:
+    change = {"channel": "email", "state": "opted_out", "topic": ["news", " offers "]}
+    await facts.happens("Consent Changed", change, email=ADA)
+
+    assert await consents(facts) == [("email", "news", "withdrawn"), ("email", "offers", "withdrawn")]
