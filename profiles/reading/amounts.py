@@ -6,7 +6,7 @@ Whether 3900 are cents is never guessed.
 
 import math
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 SIGNS = {
@@ -112,7 +112,7 @@ def _known_currencies() -> frozenset[str]:
     return frozenset(get_global("all_currencies"))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _read_code(text: str) -> str | None:
     folded = text.strip().casefold()
     if folded in SIGNS:

@@ -7,6 +7,7 @@ and with ASCII digits and letters in place of full-width ones.
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from profiles.reading.text import clean_unicode
@@ -67,9 +68,10 @@ def normal_id(value: Any) -> str | None:
     return None
 
 
-def is_normal_id(value: Any) -> bool:
-    """Return whether a value is an id in normal form already, as nearly all are."""
-    return type(value) is str and normal_id(value) == value
+@lru_cache(maxsize=20_000)
+def is_plain_id(text: str) -> bool:
+    """Return whether a text is an id in its normal form already, as nearly all are."""
+    return normal_id(text) == text
 
 
 def _clean(text: str) -> str:

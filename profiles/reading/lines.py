@@ -64,7 +64,7 @@ FIELD_ALIASES = {
 }
 """Field of a line → other names for it, which are read where the field itself is missing."""
 
-_ALIAS_NAMES = frozenset(
+ALIAS_NAMES = frozenset(
     (
         *PRODUCT_ID_ALIASES,
         *SKU_ALIASES,
@@ -192,7 +192,7 @@ def read_line(line: Any, *, is_whole_event: bool = False) -> Any:
     """
     if not isinstance(line, dict):
         return line
-    if _ALIAS_NAMES.isdisjoint(line):
+    if ALIAS_NAMES.isdisjoint(line):
         return line
     read = dict(line)
     for name, aliases in FIELD_ALIASES.items():

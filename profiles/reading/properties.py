@@ -11,8 +11,8 @@ from typing import Any
 from profiles.reading import lines
 from profiles.reading.amounts import is_plain_numeral, read_currency, read_money, read_pieces
 from profiles.reading.answers import read_answer, read_state, read_stock
-from profiles.reading.ids import MAX_EXACT_INTEGER, MAX_ID_LENGTH, normal_id
-from profiles.reading.time_zones import UNREADABLE_ZONE, read_zone
+from profiles.reading.ids import MAX_EXACT_INTEGER, MAX_ID_LENGTH, is_plain_id, normal_id
+from profiles.reading.time_zones import UNREADABLE_ZONE, is_iana_zone, read_zone
 
 Problem = dict[str, str]
 """What could not be read, or was read in another way than it is spelled: code, pointer, detail."""
@@ -56,6 +56,8 @@ _LINE_ID_NAMES = ("product_id", "sku")
 _TEXT_ID_NAMES = ("variant", "group", "item_group_id")
 """Fields of a line that are words as often as ids: a number becomes text, and nothing else is changed."""
 
+_NUMBERS = (int, float)
+
 _AMOUNT_NAMES = ("price", "total", "value", "revenue", "was", "amount")
 
 _PROPERTY_ALIASES: dict[str, tuple[str, ...]] = {
@@ -87,6 +89,8 @@ CHANNEL_ALIASES = {
 }
 """Letters of a channel's name, in small letters → the channel of a consent."""
 
+_CONSENT_CHANNELS = frozenset(CHANNEL_ALIASES.values())
+
 _REFUSALS = {
     **dict.fromkeys(("unsubscribed", "opted_out", "opt_out", "optedOut", "do_not_contact"), ("all", True)),
     **dict.fromkeys(
@@ -98,6 +102,9 @@ _REFUSALS = {
     **dict.fromkeys(("sms_opt_in", "smsOptIn", "sms_subscribed"), ("sms", False)),
 }
 """Trait of other systems → (channel of a consent, the answer that refuses it). None of them grants one."""
+
+
+_REFUSAL_NAMES = frozenset(_REFUSALS)
 
 
 def read_properties(event_type: str, properties: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
@@ -133,13 +140,8 @@ def _read_ids(fields: dict[str, Any], pointer: str, problems: list[Problem]) -> 
     """Return the fields with every id in its normal form; one that is no id is left out."""
     changed: dict[str, str | None] | None = None
     for name, value in fields.items():
-        if name in _ID_NAMES or name.endswith("_id"):
-            if type(value) is str and value.isalnum() and value.isascii() and len(value) <= 255:
-                # Nearly all ids, and "null", which is one of the few that are none.
-                if len(value) > 9 or value.lower() not in ("null", "none", "nil", "nan", "undefined"):
-                    continue
-            elif value is None:
-                continue
+        is_id = name[-3:] == "_id" or name in _ID_NAMES
+        if is_id and value is not None and not _is_plain(value):
             normal = _normal_id_or_none(value, f"{pointer}/{name}", problems)
             if normal != value:
                 changed = changed or {}
@@ -231,6 +233,8 @@ def _tell_line_without_product(
 
 def _read_line(event_type: str, line: Any, pointer: str, problems: list[Problem]) -> Any:
     """Return one line with its fields as Waypost reads them; the same object where nothing has to change."""
+    if _is_plain_line(line):
+        return line
     read = lines.read_line(line)
     if type(read) is not dict:
         then = f": {_NO_LINES}" if event_type == ORDER_COMPLETED else "; send product_id or sku"
@@ -252,8 +256,32 @@ def _read_line(event_type: str, line: Any, pointer: str, problems: list[Problem]
     return read
 
 
+def _is_plain(value: Any) -> bool:
+    # Only short texts are kept in the cache behind it.
+    return type(value) is str and len(value) <= MAX_ID_LENGTH and is_plain_id(value)
+
+
+def _is_plain_line(line: Any) -> bool:
+    """Return whether a line needs no reading, as those of most senders do not."""
+    if type(line) is not dict or not lines.ALIAS_NAMES.isdisjoint(line):
+        return False
+    product, sku = line.get("product_id"), line.get("sku")
+    quantity, price = line.get("quantity", 1), line.get("price")
+    return (
+        (product is not None or sku is not None)
+        and (product is None or _is_plain(product))
+        and (sku is None or _is_plain(sku))
+        and type(quantity) is int
+        and quantity >= 0
+        and (price is None or (type(price) in _NUMBERS and price >= 0))
+        and not any(type(line.get(name)) in _NUMBERS for name in _TEXT_ID_NAMES)
+    )
+
+
 def read_stored_line(row: dict[str, Any]) -> dict[str, Any]:
     """Return a line that is stored, or that another query reads, with its ids in normal form."""
+    if _is_plain_line(row):
+        return row
     return _read_ids(row, "", [])
 
 
@@ -361,6 +389,13 @@ def _read_money(event_type: str, properties: dict[str, Any], problems: list[Prob
     is_plain = type(raw) is str and raw == stated and event_type not in CART_LISTS
     if is_plain and not _has_odd_money(properties, products):
         return properties
+    if type(raw) is str and raw == stated and not _has_odd_money(properties, products):
+        if not products:
+            return properties
+        return {
+            **properties,
+            "products": [{**line, "currency": raw} if type(line) is dict else line for line in products],
+        }
     read = dict(properties)
     if raw not in (None, "") and stated is None:
         detail = f"{_shown(raw)} is no currency, so that the amounts are left out; send a code such as EUR"
@@ -502,7 +537,7 @@ def read_traits(traits: dict[str, Any], problems: list[Problem]) -> dict[str, An
         currency,
     ):
         read = {**read, "currency": code}
-    if not _REFUSALS.keys().isdisjoint(read):
+    if not _REFUSAL_NAMES.isdisjoint(read):
         read = _with_refusals(read)
     return read
 
@@ -522,6 +557,8 @@ def _read_consents(consents: Any) -> Any:
     if not isinstance(consents, dict):
         # A bare refusal is one of all channels. A bare grant names no channel, and grants nothing.
         return {"all": False} if read_answer(consents) is False else consents
+    if all(type(value) is bool and name in _CONSENT_CHANNELS for name, value in consents.items()):
+        return consents
     read: dict[str, Any] = {}
     for name, value in consents.items():
         channel = _consent_channel(name) or name
@@ -557,7 +594,7 @@ def _with_refusals(traits: dict[str, Any]) -> dict[str, Any]:
 def read_context(context: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Return a context with its time zone as Waypost reads it; the same object if nothing has to change."""
     zone = context.get("timezone")
-    if zone is None or zone == "":
+    if zone is None or zone == "" or is_iana_zone(zone):
         return context
     named = _read_zone(zone, problems, "/context")
     return context if named == zone else {**context, "timezone": named}

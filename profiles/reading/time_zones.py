@@ -167,6 +167,11 @@ def _fold(name: str) -> str:
     return _NOT_A_LETTER.sub("", name).casefold()
 
 
+def is_iana_zone(value: Any) -> bool:
+    """Return whether a value is a name of the IANA database, as it is spelled there."""
+    return type(value) is str and value in _iana_names()
+
+
 def read_zone(value: Any) -> str | None:
     """Return the IANA name that a value names; None for what cannot be read.
 
