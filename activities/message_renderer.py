@@ -44,7 +44,7 @@ class MessageRenderer:
         left = frozenset(claim.items)
         extra = self._presentable_context(request)
         promoted = [item for item in request.promoting or () if item.key in left]
-        currency = _first_text(extra, "currency") or _message_currency(
+        currency = _first_text(extra, "currency") or message_currency(
             promoted or request.showing, snapshot, _first_text(traits, "currency"), self._shop.currency
         )
         context = RenderContext(
@@ -146,7 +146,7 @@ def to_presentable_items(
     return tuple(shown)
 
 
-def _message_currency(
+def message_currency(
     items: Sequence[Item], snapshot: Snapshot, preferred: str | None, shop_currency: str
 ) -> str | None:
     """Return the one currency in which the items are priced; of several, or none, the preferred one."""
