@@ -168,6 +168,10 @@ def parse_event(
     if event_class is None:
         return None, None
     fields = {**properties, **_ENVELOPE_FIELDS}
+    products = fields.get("products")
+    if isinstance(products, list) and None in products:
+        # A line that could not be read, which is a problem of the event already.
+        fields["products"] = [line for line in products if line is not None]
     context = channel_content(verified=verified)
     try:
         try:

@@ -1,10 +1,12 @@
 """What shops really send: orders, carts and refunds in the forms of other systems, on a real Postgres."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
+from profiles.views.backlog import list_event_problems
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, Row
 
 JOURNEYS = (CARTS,)
@@ -283,3 +285,17 @@ async def test_each_topic_of_a_list_is_one(facts: IngestHarness) -> None:
     await facts.happens("Consent Changed", change, email=ADA)
 
     assert await consents(facts) == [("email", "news", "withdrawn"), ("email", "offers", "withdrawn")]
+
+
+async def test_what_was_not_understood_is_listed_by_sender_and_code(facts: IngestHarness) -> None:
+    lost = {"order_id": "o-1", "currency": "$", "products": "?"}
+    events = [facts.event("Order Completed", lost, email=ADA) for _ in range(3)]
+    await facts.ingest([replace(each, sender="pages") for each in events[:2]] + events[2:])
+    async with facts.database.transaction() as connection:
+        listed = await list_event_problems(connection, limit=3)
+
+    assert [(each.sender, each.code, each.events) for each in listed] == [
+        ("pages", "unreadable_currency", 2),
+        ("pages", "unreadable_lines", 2),
+        ("test", "unreadable_currency", 1),
+    ]
