@@ -44,8 +44,10 @@ class MessageRenderer:
         traits = {n: value for n, value in snapshot.traits.items() if n not in snapshot.unverified_traits}
         left = frozenset(claim.items)
         extra = self._presentable_context(request)
-        currency = _first_text(extra, "currency") or _first_text(traits, "currency")
         promoted = [item for item in request.promoting or () if item.key in left]
+        currency = _first_text(extra, "currency") or message_currency(
+            promoted or request.showing, snapshot, _first_text(traits, "currency"), self._shop.currency
+        )
         context = RenderContext(
             shop=self._shop,
             links=self._links(template, request, claim),
@@ -54,6 +56,7 @@ class MessageRenderer:
                 snapshot,
                 currency or self._shop.currency,
                 with_current_values=bool(promoted),
+                shop_currency=self._shop.currency,
             ),
             first_name=_first_name(traits),
             locale=_first_text(traits, "locale", "language"),
@@ -116,15 +119,25 @@ class MessageRenderer:
 
 
 def to_presentable_items(
-    items: Sequence[Item], snapshot: Snapshot, currency: str, *, with_current_values: bool
+    items: Sequence[Item],
+    snapshot: Snapshot,
+    currency: str,
+    *,
+    with_current_values: bool,
+    shop_currency: str | None = None,
 ) -> tuple[Item, ...]:
     """Return the items as a message may show them.
 
     An item of a verified event, and one of which the line in the cart is verified, keeps what it states,
     completed by the shop's feed. Of any other item only key, unit and quantity are left; the rest is the
-    feed's, or missing. ``with_current_values``: with the cart's quantity and the feed's price.
+    feed's, or missing. ``with_current_values``: with the cart's quantity and the feed's price. An amount in
+    another currency than ``currency`` is left out. ``shop_currency``: that of the feed's prices without one;
+    None: ``currency``.
     """
+    shop_currency = shop_currency or currency
     shelf = [entry for entry in snapshot.catalog if entry.verified]
+    # A price that the feed gives without a currency is in the shop's.
+    priced = [entry for entry in shelf if entry.currency or currency == shop_currency]
     cart_rows = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
     shown = []
     for item in items:
@@ -146,8 +159,12 @@ def to_presentable_items(
         if with_current_values and "quantity" in row:
             changes["quantity"] = int(row["quantity"])
         if with_current_values or stated.price is None:
-            price = current_price(shelf, item.key, item.sku, currency)
-            changes["price"] = stated.price if price is None else price
+            price = current_price(priced, item.key, item.sku, currency)
+            # A price in another currency than the message's is not shown, and not added up.
+            own = stated.price if (stated.currency or item.currency or currency) == currency else None
+            changes["price"] = own if price is None else price
+        elif (stated.currency or currency) != currency:
+            changes["price"] = None
         shown.append(stated.model_copy(update=changes))
     return tuple(shown)
 
@@ -156,6 +173,18 @@ def _first_name(traits: dict[str, Any]) -> str | None:
     """Return the first of the traits that holds a name for a greeting."""
     values = (traits.get(name) for name in ("first_name", "firstName", "name"))
     return next((value for value in values if isinstance(value, str) and greeting_name(value)), None)
+
+
+def message_currency(
+    items: Sequence[Item], snapshot: Snapshot, preferred: str | None, shop_currency: str
+) -> str | None:
+    """Return the one currency in which the items are priced; of several, or none, the preferred one."""
+    rows = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
+    stated = [item.currency or rows.get((item.product_id, item.sku), {}).get("currency") for item in items]
+    currencies = {each for each in stated if isinstance(each, str)}
+    if len(currencies) == 1 and (None not in stated or currencies == {shop_currency}):
+        return currencies.pop()
+    return preferred
 
 
 def _first_text(traits: dict[str, Any], *names: str) -> str | None:

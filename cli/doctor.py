@@ -22,10 +22,12 @@ from profiles.identity.quarantine import QUARANTINE_ADVICE
 from profiles.runs.stuck import RETRY_ADVICE
 from profiles.views.backlog import (
     DELIVERIES_OVERDUE_ADVICE,
+    EVENT_PROBLEMS_ADVICE,
     REMOVALS_OVERDUE_ADVICE,
     UNDESCRIBED_CARTS_ADVICE,
     StuckRun,
     count_undescribed_carts,
+    list_event_problems,
     list_live_journeys,
     list_recent_quarantines,
     list_stuck_runs,
@@ -75,6 +77,7 @@ async def examine_installation() -> list[Finding]:
             findings.append(await _check_with_timeout("outbox", _check_outbox, settings))
             findings.append(await _check_with_timeout("runs", _check_runs, settings))
             findings.append(await _check_with_timeout("items", _check_items, settings))
+            findings.append(await _check_with_timeout("senders", _check_senders, settings))
     if effects is not None:
         findings.extend(_check_providers(effects))
     return findings
@@ -237,6 +240,15 @@ def _registered_journeys(settings: WorkerSettings) -> frozenset[str] | None:
         return frozenset(load_checked_journeys(settings.journey_modules).journeys)
     except UserError:  # reported by the check of the journeys
         return None
+
+
+async def _check_senders(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        problems = await list_event_problems(connection, limit=5)
+    if not problems:
+        return Finding("senders", True, "all of the last day's events were understood")
+    shown = ", ".join(f"{each.sender} {each.code} ({each.events})" for each in problems)
+    return Finding("senders", True, f"not understood in the last day: {shown}", EVENT_PROBLEMS_ADVICE)
 
 
 async def _check_items(settings: WorkerSettings) -> Finding:

@@ -99,6 +99,8 @@ class Item(BaseModel):
     """The shop's name for a group of products that a buyer can exchange for each other."""
     brand: str | None = None
     price: Amount = None
+    currency: str | None = None
+    """ISO 4217; None: that of the event, else the shop's."""
     quantity: int = Field(default=1, ge=0)
     url: str | None = None
     image_url: str | None = None
@@ -161,6 +163,7 @@ class ProductEvent(Event):
     group: str | None = Field(default=None, validation_alias=GROUP_ALIASES)
     brand: str | None = None
     price: Amount = None
+    currency: str | None = None
     quantity: int = Field(default=1, ge=0)
     url: str | None = None
     image_url: str | None = None
@@ -294,7 +297,6 @@ class MessageUnsubscribed(MessageEvent, name="Message Unsubscribed"):
 class ProductUpdated(ProductEvent, name="Product Updated"):
     """A product as the shop's feed describes it. Names no profile. Omitted fields keep their known values."""
 
-    currency: str | None = None
     in_stock: bool | None = None
     bundle: tuple[str, ...] | None = None
     """Ids of the products that it consists of; empty: it is no longer a bundle."""
@@ -305,7 +307,6 @@ class PriceDropped(ProductEvent, name="Price Dropped"):
 
     was: Amount = None
     """The price before."""
-    currency: str | None = None
 
 
 class BackInStock(ProductEvent, name="Back In Stock"):

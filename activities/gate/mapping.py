@@ -27,6 +27,7 @@ from profiles.db.sql import new_id
 from profiles.events import Item
 from profiles.messaging.claims import MessageRow
 from profiles.messaging.snapshot import DeferredMessage, ExistingMessage, Snapshot
+from profiles.reading.ids import normal_id
 from profiles.state.cart import parse_lines
 
 MARKETING_TOPICS = ("marketing", "all")
@@ -101,7 +102,10 @@ def to_facts(
         unverified_grant=snapshot.unverified_grant,
         unverified_checkout=channel is Channel.EMAIL and snapshot.unverified_checkout,
         suppressions=tuple(
-            Suppression(item, sku, until, event_id, SuppressionScope(scope), of, parts)
+            # Rows of older versions have ids as they were sent.
+            Suppression(
+                normal_id(item) or item, normal_id(sku), until, event_id, SuppressionScope(scope), of, parts
+            )
             for item, sku, until, event_id, scope, of, parts in snapshot.suppressions
         ),
         shelf=tuple(

@@ -16,11 +16,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from api.events.parsed import (
+    CLOCK_HINT,
     EventWithDerivedTime,
     IdentifierCollector,
     Rejection,
+    canonical_event_type,
     event_warning,
     is_plausible_time,
+    is_set_clock,
     reject_without_identifier,
 )
 from api.http.problems import json_pointer
@@ -119,6 +122,10 @@ def parse_native_event(
         )
     except ValidationError as error:
         return to_rejection(error, raw)
+    event_type, warnings = canonical_event_type(event.type, event.properties, "/type")
+    context = event.context
+    if event_type != event.type:
+        context = {**context, "aliased_from": event.type}
     if event.time is not None and not is_plausible_time(event.time):
         return Rejection(
             "bad_time", f"/time must be {FIELD_EXPECTATIONS['time']}; got {raw['time']}", "/time", event.id
@@ -126,29 +133,33 @@ def parse_native_event(
     identifiers = IdentifierCollector(region)
     for kind, value in event.identifiers.items():
         identifiers.add_all(kind, value, json_pointer(("identifiers", kind)))
-    is_sms_reply = event.type == MessageReplied.event_name and event.channel is Source.SMS
+    is_sms_reply = event_type == MessageReplied.event_name and event.channel is Source.SMS
     if is_sms_reply and not identifiers.has_candidates:
         identifiers.add("phone", event.properties.get("from"), "/properties/from")
-    if refused := reject_without_identifier(identifiers, event.properties, event.id, event.type):
+    if refused := reject_without_identifier(identifiers, event.properties, event.id, event_type):
         return refused
     unknown_fields = [
         event_warning("unknown_field", json_pointer((name,)), "is no field and not kept")
         for name in (event.model_extra or {})
     ]
     time = event.time.astimezone(UTC) if event.time else None
+    stated_time = time
+    if time is not None and not is_set_clock(time):
+        warnings = (*warnings, event_warning("bad_time", "/time", CLOCK_HINT))
+        time = None
     return EventWithDerivedTime(
         source=event.source or source,
         id=event.id,
-        type=event.type,
+        type=event_type,
         channel=event.channel.value,
         time=time or now,
         identifiers=identifiers.pairs,
         given_emails=tuple(identifiers.given_emails.items()),
         properties=event.properties,
         traits=event.traits,
-        context=event.context,
-        problems=(*identifiers.problems, *unknown_fields),
-        stated_time=time,
+        context=context,
+        problems=(*identifiers.problems, *unknown_fields, *warnings),
+        stated_time=stated_time,
     )
 
 

@@ -6,9 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.http.problems import Problem
-from profiles.events import ProductUpdated
-from profiles.identity.identifiers import IDENTIFIER_TYPES, read_identifier, sort_identifiers
+from profiles.events import ProductAdded, ProductRemoved, ProductUpdated
+from profiles.identity.identifiers import (
+    IDENTIFIER_TYPES,
+    normalize_identifier,
+    read_identifier,
+    sort_identifiers,
+)
 from profiles.identity.normalization import BlockedIdentifier
+from profiles.reading.amounts import read_pieces
+from profiles.reading.event_names import canonical_name, name_problem
 from profiles.state.event_records import IncomingEvent
 
 MIN_EVENT_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,7 +142,17 @@ class IdentifierCollector:
         self.found.add((kind, normal))
         if kind == "email":
             self.given_emails.setdefault(normal, given)
+        if kind == "user_id" and "@" in normal:
+            self._add_address_of_user_id(normal)
         return True
+
+    def _add_address_of_user_id(self, user_id: str) -> None:
+        """Add the address that a user id is, so that x@example.org and X@example.org are one person."""
+        try:
+            self.found.add(("email", normalize_identifier("email", user_id)))
+        except ValueError:
+            # An id with an @ that is no address.
+            return
 
     def add_all(self, kind: str, values: Any, pointer: str) -> None:
         """Add one identifier, or each of a list."""
@@ -161,6 +178,33 @@ class IdentifierCollector:
 
     def _add_warning(self, code: str, pointer: str, detail: str) -> None:
         self.problems.append(event_warning(code, pointer, detail))
+
+
+EARLIEST_CLOCK = datetime(2000, 1, 2, tzinfo=UTC)
+"""Clocks that lost their time start before it: 1970, 1980 and the first day of 2000."""
+
+CLOCK_HINT = "is the time of a clock that was not set, and taken as now; send the time of the event"
+
+
+def is_set_clock(time: datetime) -> bool:
+    """Return whether a time can be of an event, and not of a clock that starts anew."""
+    return time >= EARLIEST_CLOCK
+
+
+def canonical_event_type(
+    name: str, properties: Mapping[str, Any], pointer: str
+) -> tuple[str, tuple[EventWarning, ...]]:
+    """Return the known name that a sender's name of an event stands for, and what is wrong with the name.
+
+    ``Product Added`` with a negative number of pieces is ``Product Removed``.
+    """
+    event_type = canonical_name(name)
+    if event_type == ProductAdded.event_name and (read_pieces(properties.get("quantity")) or 0) < 0:
+        return ProductRemoved.event_name, ()
+    fault = name_problem(event_type)
+    if fault is None:
+        return event_type, ()
+    return event_type, (event_warning("unknown_event_name", pointer, fault),)
 
 
 def whole_float_to_int(value: Any) -> Any:

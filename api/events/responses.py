@@ -48,20 +48,32 @@ def to_response(
     *,
     single: bool = False,
     counter: Counter | None = None,
+    problem_counter: Counter | None = None,
 ) -> Response:
     """Return a 200 with one result per item. Raises ``Problem`` 422 for a single event that was not stored.
 
     ``parsed_items`` are in the order of the request. ``stored``: ingest results of the events among them,
-    in the same order. ``counter`` counts the results by status.
+    in the same order. ``counter`` counts the results by status, ``problem_counter`` the problems of events by
+    the label of the sender's key and by code.
     """
     outcomes = iter(stored)
     results = [_to_event_result(index, item, outcomes) for index, item in enumerate(parsed_items)]
     for result in results:
         if counter is not None:
             counter.labels(result["status"]).inc()
+        if problem_counter is not None and "problems" in result:
+            _count_problems(parsed_items[result["index"]], result, problem_counter)
     if single and results and results[0]["status"] == IngestStatus.REJECTED:
         raise Rejection(results[0]["code"], results[0]["detail"]).to_problem()
     return Response(orjson.dumps({"success": True, "results": results}), media_type="application/json")
+
+
+def _count_problems(
+    item: IncomingEvent | Rejection, result: Mapping[str, Any], problem_counter: Counter
+) -> None:
+    sender = item.sender if isinstance(item, IncomingEvent) else ""
+    for problem in result["problems"]:
+        problem_counter.labels(sender, problem.get("code", "other")).inc()
 
 
 def partly_committed(

@@ -161,7 +161,13 @@ async def _ingest_body(
         raise overloaded(error.retry_after_s) from None
     except PartlyCommitted as error:
         raise partly_committed(parsed_items, error.results, app_state.metrics.events) from error
-    return to_response(parsed_items, stored, single=is_single, counter=app_state.metrics.events)
+    return to_response(
+        parsed_items,
+        stored,
+        single=is_single,
+        counter=app_state.metrics.events,
+        problem_counter=app_state.metrics.event_problems,
+    )
 
 
 async def _parse_body(

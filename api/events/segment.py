@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -11,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from api.events.native import ShortText, to_rejection
 from api.events.parsed import (
+    CLOCK_HINT,
     EventWarning,
     EventWithDerivedTime,
     IdentifierCollector,
     Rejection,
+    canonical_event_type,
     event_warning,
     is_plausible_time,
+    is_set_clock,
     reject_without_identifier,
     shift_time,
     whole_float_to_int,
@@ -56,29 +59,6 @@ CALL_TYPE_BY_PATH = {
 }
 """Paths of the Segment HTTP API → call type. None for batches, in which each call has a ``type``."""
 
-MESSAGE_ALIASES = {
-    "email delivered": "Message Delivered",
-    "email opened": "Message Opened",
-    "email link clicked": "Message Clicked",
-    "email clicked": "Message Clicked",
-    "email bounced": "Message Bounced",
-    "email replied": "Message Replied",
-    "email unsubscribed": "Message Unsubscribed",
-    "email marked as spam": "Message Complained",
-    "unsubscribed": "Message Unsubscribed",
-    "sms delivered": "Message Delivered",
-    "sms link clicked": "Message Clicked",
-    "sms clicked": "Message Clicked",
-    "sms bounced": "Message Bounced",
-    "sms failed": "Message Bounced",
-    "sms replied": "Message Replied",
-    "sms unsubscribed": "Message Unsubscribed",
-    "push notification tapped": "Message Clicked",
-    "push notification received": "Message Delivered",
-    "push notification bounced": "Message Bounced",
-}
-"""Names of the Segment email and mobile specs and their kin, in small letters."""
-
 IDENTIFIER_FIELDS = {
     "loyalty_id": ("loyalty_id",),
     "email": ("email",),
@@ -102,6 +82,15 @@ _CHANNEL_BY_NAME = {source.value: source.value for source in Source} | {
 }
 
 _MOBILE_LIBRARY_MARKS = ("ios", "android", "react-native", "flutter", "swift", "kotlin", "unity", "xamarin")
+
+MAX_CLOCK_ERROR = timedelta(days=1)
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+MAX_QUEUE_TIME = timedelta(days=30)
+"""How long a client keeps events that it could not send."""
+
+_SENT_AT_HINT = "is not of the clock that stated the timestamp, and ignored; send the time of sending"
 
 _TIME_HINT = "taken as now; send a time such as 2026-11-21T10:00:00Z"
 
@@ -168,7 +157,7 @@ def parse_segment_call(
         return Rejection("missing", detail, "/event", parsed.messageId)
     identifiers = _collect_identifiers(parsed, kind, sender.region)
     properties, context = _properties_and_context(parsed, kind)
-    event_type, alias = _resolve_event_type(parsed, kind, properties)
+    event_type, alias, name_faults = _resolve_event_type(parsed, kind, properties)
     if alias:
         context["aliased_from"] = alias
     message_id = parsed.messageId or _derive_message_id(raw, kind, sender)
@@ -184,9 +173,9 @@ def parse_segment_call(
         identifiers=identifiers.pairs,
         given_emails=tuple(identifiers.given_emails.items()),
         properties=properties,
-        traits=(parsed.traits or {}) if kind == "identify" else {},
+        traits=_traits(parsed) if kind == "identify" else {},
         context=context,
-        problems=(*identifiers.problems, *warnings),
+        problems=(*identifiers.problems, *name_faults, *warnings),
         stated_time=stated_time,
     )
 
@@ -253,16 +242,26 @@ def _properties_and_context(parsed: SegmentCall, kind: str) -> tuple[dict[str, A
     return properties, context
 
 
-def _resolve_event_type(parsed: SegmentCall, kind: str, properties: dict[str, Any]) -> tuple[str, str | None]:
-    """Return (event name, original name if it is an alias). For an alias, set ``message_id`` too."""
-    name = parsed.event if kind == "track" and parsed.event else EVENT_TYPE_BY_CALL[kind]
-    event_type = MESSAGE_ALIASES.get(name.lower())
-    if event_type is None:
-        return name, None
-    values = (properties.get(place) for place in MESSAGE_ID_PROPERTIES)
-    if message_id := next((value for value in values if isinstance(value, str) and value), None):
-        properties["message_id"] = message_id
-    return event_type, name
+def _traits(parsed: SegmentCall) -> dict[str, Any]:
+    """Return the traits of an identify call, also those that some libraries send in the context only."""
+    in_context = _object_or_empty((parsed.context or {}).get("traits"))
+    return {**in_context, **(parsed.traits or {})}
+
+
+def _resolve_event_type(
+    parsed: SegmentCall, kind: str, properties: dict[str, Any]
+) -> tuple[str, str | None, tuple[EventWarning, ...]]:
+    """Return (event name, original name if it is an alias, warnings). Set ``message_id`` of a message."""
+    if kind != "track" or not parsed.event:
+        return EVENT_TYPE_BY_CALL[kind], None, ()
+    event_type, warnings = canonical_event_type(parsed.event, properties, "/event")
+    if event_type == parsed.event:
+        return event_type, None, warnings
+    if event_type.startswith("Message "):
+        values = (properties.get(place) for place in MESSAGE_ID_PROPERTIES)
+        if message_id := next((value for value in values if isinstance(value, str) and value), None):
+            properties["message_id"] = message_id
+    return event_type, parsed.event, warnings
 
 
 def _derive_message_id(raw: dict[str, Any], kind: str, sender: SegmentRequest) -> str:
@@ -286,13 +285,32 @@ def _resolve_time(
     if stated_time is None:
         return sender.received_at, None, warnings
     sent = _parse_time(parsed.sentAt if parsed.sentAt is not None else sender.sent_at, "/sentAt", warnings)
-    time = shift_time(stated_time, sender.received_at - sent) if sent else stated_time
+    time: datetime | None = stated_time
+    if sent is not None:
+        if is_clock_of(sent, stated_time, sender.received_at):
+            time = shift_time(stated_time, sender.received_at - sent)
+        else:
+            warnings.append(event_warning("bad_time", "/sentAt", _SENT_AT_HINT))
     if time is None or not is_plausible_time(time):
         warnings.append(
             event_warning("bad_time", "/timestamp", f"lies outside of 1970 to 2100; {_TIME_HINT}")
         )
         return sender.received_at, stated_time if is_plausible_time(stated_time) else None, warnings
+    if not is_set_clock(time):
+        warnings.append(event_warning("bad_time", "/timestamp", CLOCK_HINT))
+        return sender.received_at, stated_time, warnings
     return time, stated_time, warnings
+
+
+def is_clock_of(sent: datetime, stated: datetime, received_at: datetime) -> bool:
+    """Return whether ``sentAt`` is of the clock that stated an event's time, and so corrects it.
+
+    A clock that is off by more than ``MAX_CLOCK_ERROR`` must have stated the event's time too: no later than
+    it sent the call, and no earlier than a client keeps events.
+    """
+    if abs(received_at - sent) <= MAX_CLOCK_ERROR:
+        return True
+    return -CLOCK_TOLERANCE <= sent - stated <= MAX_QUEUE_TIME
 
 
 def _parse_time(value: Any, pointer: str, warnings: list[EventWarning]) -> datetime | None:

@@ -16,6 +16,9 @@ from api.http.problems import Problem, json_pointer
 
 _ESCAPED_NUL = b"\\u0000"
 
+_LONG_INTEGER = re.compile(rb"[:,\[]\s*-?[0-9]{19}")
+"""What may be an integer beyond 64 bits, perhaps inside of a text."""
+
 _BRACKET_RUN = re.compile(
     rb"""(?:[^"\[\]{}]++ | "[^"\\]*+(?:\\.[^"\\]*+)*+"? )*+ ([\[{]++ | [\]}]++ | \Z)""",
     re.DOTALL | re.VERBOSE,
@@ -49,7 +52,11 @@ class ParsedBody:
 def parse_json_body(body: bytes) -> ParsedBody:
     """Parse a body. Raises ``Problem`` 400 with the position of the first error."""
     try:
-        return ParsedBody(orjson.loads(body), _ESCAPED_NUL not in body)
+        if not _LONG_INTEGER.search(body):
+            return ParsedBody(orjson.loads(body), _ESCAPED_NUL not in body)
+        # orjson turns an integer beyond 64 bits into a float, and an id would lose its last digits.
+        strict = orjson.JSONDecodeError("an integer has too many digits", "", 0)
+        orjson.loads(body)
     except orjson.JSONDecodeError as error:
         strict = error
     try:

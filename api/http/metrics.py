@@ -69,6 +69,12 @@ class Metrics:
         self.events = Counter("waypost_events", "Events by their result", ["status"], registry=self.registry)
         for status in ("accepted", "duplicate", "conflict", "rejected"):
             self.events.labels(status)
+        self.event_problems = Counter(
+            "waypost_event_problems",
+            "What was not understood in accepted events, by the label of the sender's key and the code",
+            ["source", "code"],
+            registry=self.registry,
+        )
         self.refused_requests = Counter(
             "waypost_requests_refused",
             "Requests that were refused unread, by the label of their key and the reason",

@@ -13,6 +13,12 @@ EXPLICIT_ZONE_SOURCES = ("traits", "context")
 """Sources of a zone that is declared, as opposed to inferred."""
 
 
+UNKNOWN_ZONE_HOURS = 6
+"""How far to the west and to the east a profile with an unreadable zone may live."""
+
+_ANY_WINTER_DAY = datetime(2026, 1, 15)  # noqa: DTZ001 - local to the zone that is asked
+
+
 class ResolvedZone(NamedTuple):
     """A zone and its source."""
 
@@ -71,7 +77,9 @@ def resolve_zone(
     """Return the profile's zone, from the first source that names one.
 
     The sources are ``traits.timezone``, ``context.timezone``, the phone number's region and ``default``, in
-    this order, as in docs/reference/events.md. Values that are not IANA zones are ignored.
+    this order, as in docs/reference/events.md. Where traits or context declare a zone and none of them is an
+    IANA zone, the profile may live elsewhere than its number: zones ``UNKNOWN_ZONE_HOURS`` to the west and
+    to the east are plausible too, so that only the middle of the day is open.
 
     Many numbers belong to a country with several zones. Then ``zones`` has all of them, and a message waits
     until its channel is open in every one; ``zone`` is the default where it is among them, else the first.
@@ -80,10 +88,24 @@ def resolve_zone(
     for name, source in ((traits_timezone, "traits"), (context_timezone, "context")):
         if known := canonical_zone(name):
             return ResolvedZone(known, source, (known,))
+    is_unreadable = bool(traits_timezone or context_timezone)
     fallback = zone_info(default).key
     if phone_e164 and (plausible := _zones_of_phone(phone_e164)):
-        return ResolvedZone(fallback if fallback in plausible else plausible[0], "phone", plausible)
-    return ResolvedZone(fallback, "default", (fallback,))
+        zone = fallback if fallback in plausible else plausible[0]
+        return ResolvedZone(zone, "phone", _with_neighbours(plausible) if is_unreadable else plausible)
+    zones = (fallback,)
+    return ResolvedZone(fallback, "default", _with_neighbours(zones) if is_unreadable else zones)
+
+
+def _with_neighbours(zones: tuple[str, ...]) -> tuple[str, ...]:
+    """Return zones with those ``UNKNOWN_ZONE_HOURS`` away. Those of a wide country are wide enough."""
+    offsets = {ZoneInfo(zone).utcoffset(_ANY_WINTER_DAY) or timedelta() for zone in zones}
+    if len(offsets) > 1:
+        return zones
+    hours = round(offsets.pop() / timedelta(hours=1))
+    around = (max(hours - UNKNOWN_ZONE_HOURS, -12), min(hours + UNKNOWN_ZONE_HOURS, 14))
+    # The signs of these names are those of POSIX: west is positive.
+    return tuple(dict.fromkeys((*zones, *(f"Etc/GMT{-each:+d}" if each else "Etc/GMT" for each in around))))
 
 
 @lru_cache(maxsize=4096)

@@ -16,10 +16,12 @@ from profiles.commerce.catalog import (
 from profiles.events import Item
 from profiles.state.cart import covers, parse_lines
 from profiles.state.event_records import OrderLine, StoredEvent, id_text
-from profiles.state.profile_state import ProfileState
+from profiles.state.profile_state import ProfileState, Reversal
 from profiles.state.unit_of_work import Row, UnitOfWork
 
 ORDER_COMPLETED = "Order Completed"
+
+ORDER_UPDATED = "Order Updated"
 
 REVERSAL_EVENT_TYPES = ("Order Refunded", "Order Cancelled")
 
@@ -53,23 +55,33 @@ class UniformSuppressionRule:
     scope: str = PRODUCT_SCOPE
 
 
+def is_purchase(stored: StoredEvent) -> bool:
+    """Return whether an event states what was bought: an order, or a change of one with its products."""
+    name = stored.incoming.type
+    return name == ORDER_COMPLETED or (
+        name == ORDER_UPDATED and isinstance(stored.incoming.properties.get("products"), list)
+    )
+
+
 def apply_purchase(
     person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    """Record a purchase, which suppresses by ``stored.order_lines``. Returns the ids of the changed carts."""
-    bought, order_id = order_lines(stored), _order_id(stored.incoming.properties)
+    """Record a purchase, which suppresses by ``stored.order_lines``. Returns the ids of the changed carts.
+
+    Where a line cannot be read, it is not known what was bought: all carts of the profile are emptied. The
+    event has a problem for it then, from ``profiles.reading``.
+    """
+    order_id = _order_id(stored.incoming.properties)
     _add_suppressions(person, stored, changes)
     for row, line in _line_rows(person, stored):
         item = line.item
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
         row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
         changes.inserts["purchase"].append(row)
-    if not bought or _has_unidentified_products(stored.incoming.properties, bought):
-        changes.add_problem(stored.event_id, "", "a product without product_id and sku cannot be suppressed")
-    for refund, verified in person.refunds:
+    for refund in person.refunds:
         # The refund arrived before its purchase.
-        if order_id is not None and _order_id(refund) == order_id:
-            _add_returns(person, stored, refund, order_id, changes, verified=verified, only_this=True)
+        if order_id is not None and _order_id(refund.properties) == order_id:
+            _add_returns(person, stored, refund, order_id, changes, only_this=True)
     return _remove_from_carts(person, stored, own_cart, changes)
 
 
@@ -87,17 +99,17 @@ def apply_shared_purchase(person: ProfileState, stored: StoredEvent, changes: Un
 def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Lift suppressions after a refund or a cancellation: of the listed products, or of the whole order.
 
-    An unverified event undoes no verified purchase, so that no page can have an owned item promoted.
+    A refund that lists no products and states less than the order's total returns nothing: it is not known
+    what it is for. An unverified event undoes no verified purchase, so that no page can have an owned item
+    promoted.
     """
     reversal = stored.incoming.properties
     order_id = _order_id(reversal)
     if order_id is None:
         changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
-    if _has_unidentified_products(reversal, ordered_items(reversal)):
-        problem = "a product without product_id and sku cannot be found in the order"
-        changes.add_problem(stored.event_id, "", problem)
-    _add_returns(person, stored, reversal, order_id, changes, verified=stored.incoming.verified)
+    refund = Reversal(stored.incoming.type, reversal, stored.incoming.verified)
+    _add_returns(person, stored, refund, order_id, changes)
 
 
 async def resolve_order_lines(
@@ -109,9 +121,7 @@ async def resolve_order_lines(
     the feed has for it.
     """
     items = {
-        stored.event_id: ordered_items(stored.incoming.properties)
-        for stored in events
-        if stored.incoming.type == ORDER_COMPLETED
+        stored.event_id: ordered_items(stored.incoming.properties) for stored in events if is_purchase(stored)
     }
     if not any(items.values()):
         return list(events)
@@ -195,6 +205,12 @@ class _ItemKeys:
         return line.key in keys or line.sku in keys
 
 
+def _has_unread_lines(stored: StoredEvent) -> bool:
+    """Return whether an order has lines that cannot be read, or none at all."""
+    lines = order_lines(stored)
+    return not lines or _has_unidentified_products(stored.incoming.properties, lines)
+
+
 def _has_unidentified_products(properties: Mapping[str, Any], items: Sequence[object]) -> bool:
     products = properties.get("products")
     return isinstance(products, list) and len(items) < len(products)
@@ -209,7 +225,9 @@ def _line_rows(person: ProfileState, stored: StoredEvent) -> Iterator[tuple[Row,
     order: Row = {"event_id": stored.event_id, "profile_id": person.profile_id}
     order["order_id"] = _order_id(stored.incoming.properties)
     for number, line in enumerate(order_lines(stored)):
-        yield {**order, "line": number, "item": line.item.key, "sku": line.item.sku}, line
+        # A line without pieces, as one of a return is, was not bought.
+        if line.item.quantity > 0:
+            yield {**order, "line": number, "item": line.item.key, "sku": line.item.sku}, line
 
 
 def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
@@ -221,31 +239,31 @@ def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOf
 def _add_returns(
     person: ProfileState,
     stored: StoredEvent,
-    reversal: Mapping[str, Any],
+    reversal: Reversal,
     order_id: str,
     changes: UnitOfWork,
     *,
-    verified: bool,
     only_this: bool = False,
 ) -> None:
     whole: Row = {"profile_id": person.profile_id, "order_id": order_id, "at": stored.at}
-    whole["verified"] = verified
+    whole["verified"] = reversal.verified
     if only_this:
         whole["event_id"] = stored.event_id
-    items = ordered_items(reversal)
+    items = ordered_items(reversal.properties)
     for item in items:
         quantity = item.quantity if "quantity" in item.model_fields_set else None
         changes.returns.append({**whole, "item": item.key, "sku": item.sku, "quantity": quantity})
-    if not items and not _has_unidentified_products(reversal, items):
-        changes.returns.append(whole)
+    if not items and not _has_unidentified_products(reversal.properties, items):
+        changes.returns.append({**whole, "amount": reversal.amount})
 
 
 def _remove_from_carts(
     person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    bought, changed = BoughtItems(order_lines(stored)), []
+    bought, changed = BoughtItems([line for line in order_lines(stored) if line.item.quantity > 0]), []
+    has_unread_lines = _has_unread_lines(stored)
     for cart in sorted(person.carts.values(), key=lambda cart: cart.cart_id):
-        left = tuple(line for line in cart.lines if line not in bought)
+        left = () if has_unread_lines else tuple(line for line in cart.lines if line not in bought)
         if cart.closed_at is not None or (left == cart.lines and cart.cart_id != own_cart):
             continue
         cart.lines = left

@@ -6,6 +6,7 @@ Which declaration is effective is not decided here, but in ``profiles.consent.le
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from profiles.consent import evidence, replies
@@ -59,6 +60,9 @@ _WITHDRAWING_INTENTS = (replies.ReplyIntent.STOP, replies.ReplyIntent.DOUBTFUL)
 
 _REPLY_ADDRESS_TYPE = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
 
+MAX_TOPICS_PER_EVENT = 20
+"""Topics that one ``Consent Changed`` may list."""
+
 _CONSENT_CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
 
@@ -83,7 +87,8 @@ def record_consents_from_traits(person: ProfileState, stored: StoredEvent, chang
 
 def record_consent_change(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record ``Consent Changed``, with channel, topic, state, source and evidence as properties."""
-    _append(person, stored, changes, _change_in_properties(stored.incoming), _declaring_key(stored))
+    for declaration in _changes_in_properties(stored.incoming):
+        _append(person, stored, changes, declaration, _declaring_key(stored))
 
 
 def record_message_opt_out(
@@ -149,7 +154,7 @@ def may_withdraw(incoming: IncomingEvent) -> bool:
         return False
     declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if name == CONSENT_CHANGED:
-        declared.append(_change_in_properties(incoming))
+        declared += _changes_in_properties(incoming)
     return any(isinstance(each, _ConsentChange) and not each.granted for each in declared)
 
 
@@ -188,7 +193,7 @@ def _withdrawals(stored: StoredEvent) -> list[_ConsentChange]:
     incoming = stored.incoming
     declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if incoming.type == CONSENT_CHANGED:
-        declared.append(_change_in_properties(incoming))
+        declared += _changes_in_properties(incoming)
     if incoming.type in OPT_OUT_EVENT_TYPES:
         if stored.message_ref is not None:
             declared.append(_change_in_message(stored.message_ref, incoming))
@@ -215,14 +220,25 @@ def _changes_in_traits(incoming: IncomingEvent) -> Iterator[_ConsentChange | str
             yield f"{path} must be true or false, or an object with granted, of a channel"
 
 
-def _change_in_properties(incoming: IncomingEvent) -> _ConsentChange | str:
+def _changes_in_properties(incoming: IncomingEvent) -> list[_ConsentChange | str]:
+    """Return the declarations, one for each topic; in place of one that cannot be read, what is wrong."""
+    topics = incoming.properties.get("topic")
+    if not isinstance(topics, list):
+        return [_change_in_properties(incoming.properties, incoming)]
+    # A list of none names no topic, so that it is about all of them.
+    return [
+        _change_in_properties({**incoming.properties, "topic": topic}, incoming)
+        for topic in topics[:MAX_TOPICS_PER_EVENT] or [None]
+    ]
+
+
+def _change_in_properties(properties: dict[str, Any], incoming: IncomingEvent) -> _ConsentChange | str:
     """Return the declaration, or what is wrong with it."""
-    properties = incoming.properties
     channel, topic, state = (str(properties.get(name) or "") for name in ("channel", "topic", "state"))
     if channel not in _CONSENT_CHANNELS or state not in ("granted", "withdrawn"):
         return "channel must be email, sms, push, ads or all; state granted or withdrawn"
     # Of any type; texts are cut already.
-    topic = topic[:MAX_TOPIC_LENGTH].rstrip()
+    topic = topic.strip()[:MAX_TOPIC_LENGTH].rstrip()
     source = str(properties.get("source") or incoming.source)[:MAX_WORD_LENGTH]
     return _ConsentChange(
         channel, topic or MARKETING_TOPIC, state == "granted", source, *evidence.parse_evidence(properties)
@@ -283,8 +299,10 @@ def declares_own_topic(incoming: IncomingEvent) -> bool:
     """Return whether an event declares a consent to a topic that is none of ``BROAD_TOPICS``."""
     if incoming.type != CONSENT_CHANGED or not incoming.properties.get("topic"):
         return False
-    change = _change_in_properties(incoming)
-    return isinstance(change, _ConsentChange) and change.topic not in BROAD_TOPICS
+    return any(
+        isinstance(change, _ConsentChange) and change.topic not in BROAD_TOPICS
+        for change in _changes_in_properties(incoming)
+    )
 
 
 def named_keys(stored: StoredEvent) -> list[str]:

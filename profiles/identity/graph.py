@@ -187,6 +187,14 @@ class _Cluster:
     """Time of the latest link that joined keys of it."""
 
 
+def _is_other_spelling(key: str, known: Collection[str]) -> bool:
+    """Return whether a user id is an address that is known in small letters too.
+
+    Older versions kept its capitals. Such a pair counts as one user id in the limits.
+    """
+    return "@" in key and key.startswith("user_id:") and (small := key.lower()) != key and small in known
+
+
 class Clusters:
     """Disjoint clusters of keys, which only grow. ``of``: key → its cluster."""
 
@@ -205,7 +213,9 @@ class Clusters:
             key: _Cluster(
                 first_seen_key=key,
                 keys=[key],
-                first_seen_by_type={type_of_key(key): [(time - _EPOCH) // MICROSECOND]},
+                first_seen_by_type={}
+                if _is_other_spelling(key, first_seen)
+                else {type_of_key(key): [(time - _EPOCH) // MICROSECOND]},
                 has_strong_key=rules.is_strong(key),
                 has_vouched_key=key in vouched,
                 cut_keys=[key] if key in cuts else [],

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from profiles.identity import normalization
 from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier, is_placeholder
+from profiles.reading.text import clean_unicode
 
 IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
 """Strongest first."""
@@ -42,7 +43,8 @@ _NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
     "phone": normalization.normalize_phone,
     "email_sha256": lambda text, _: normalization.normalize_email_sha256(text),
 }
-"""Type → its normalization. A type that is missing here is an opaque, case-sensitive id."""
+"""Type → its normalization. A type that is missing here is an opaque, case-sensitive id; but a user id that
+is an address is in small letters, as systems spell one address in several ways."""
 
 _RANDOM_TOKEN_TYPES = ("push_token", "email_sha256")
 """Types with long random values: four characters of each end disclose nothing."""
@@ -212,7 +214,7 @@ def _check_length(kind: str, text: str) -> str:
 @lru_cache(maxsize=20_000)
 def _normalize_stripped(kind: str, text: str, region: str | None) -> tuple[str, str]:
     normalizer = _NORMALIZERS.get(kind)
-    text = normalization.clean_unicode(text, "NFKC" if normalizer else "NFC")
+    text = clean_unicode(text, "NFKC" if normalizer else "NFC")
     if is_placeholder(text):
         raise BlockedIdentifier(
             f"{kind} {text[:40]!r} is a placeholder, which identifies no profile; "
@@ -224,6 +226,8 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> tuple[str, 
     elif normalizer:
         value = given = normalizer(value, region)
     value = _check_length(kind, value)
+    if kind == "user_id" and "@" in value and normalization.is_address(value):
+        value = given = value.lower()
     if is_placeholder(value):
         fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
         raise BlockedIdentifier(fault)

@@ -6,11 +6,12 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Literal
 from urllib.parse import unquote
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+
+from profiles.reading.text import clean_unicode
 
 
 class BlockedIdentifier(ValueError):
@@ -140,12 +141,6 @@ def is_placeholder_phone(digits: str) -> bool:
     return len(set(digits)) == 1 or digits in _DIGIT_SEQUENCES
 
 
-# Unicode's Default_Ignorable_Code_Point: zero-width and bidi characters, joiners, variation selectors.
-_INVISIBLE_CHARACTERS = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-
 _REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 _FULL_STOP_TRANSLATION = str.maketrans("\u3002\uff61", "..")
@@ -180,15 +175,6 @@ _HEX_SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 _BASE64_SHA256 = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
 
 
-def clean_unicode(text: str, form: Literal["NFC", "NFKC"]) -> str:
-    """Return the text in a Unicode normalization form, stripped and without invisible characters."""
-    if text.isascii():
-        return text.strip()
-    return _INVISIBLE_CHARACTERS.sub(
-        "", unicodedata.normalize(form, _INVISIBLE_CHARACTERS.sub("", text))
-    ).strip()
-
-
 def check_printable(kind: str, text: str) -> str:
     """Return the text unchanged. Raises ``InvalidIdentifier`` for invalid or unprintable characters."""
     if _REPLACEMENT_CHARACTER in text:
@@ -196,6 +182,17 @@ def check_printable(kind: str, text: str) -> str:
     if not text.isprintable():
         raise InvalidIdentifier(f"{kind} has characters that do not print; send it without them")
     return text
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an email address, whatever its mailbox is."""
+    try:
+        normalize_email(text)
+    except BlockedIdentifier:
+        return True
+    except InvalidIdentifier:
+        return False
+    return True
 
 
 def normalize_email(text: str) -> str:

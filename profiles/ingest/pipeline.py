@@ -13,7 +13,6 @@ import structlog
 from profiles.commerce import orders
 from profiles.commerce.catalog import is_product_update, upsert_products
 from profiles.commerce.orders import (
-    ORDER_COMPLETED,
     SuppressionRuleLookup,
     UniformSuppressionRule,
     resolve_order_lines,
@@ -471,7 +470,7 @@ class EventBatch:
             return
         # Another profile that the event names: what was bought is not promoted to it either, and a
         # withdrawal applies to it as well.
-        if event.incoming.type == ORDER_COMPLETED:
+        if orders.is_purchase(event):
             carts = orders.apply_shared_purchase(person, event, self.changes)
             self.shared_purchase_carts[position, person.profile_id] = carts
         if declarations.apply_withdrawals(person, event, self.changes):
@@ -521,11 +520,7 @@ class EventBatch:
         if self.late_histories:
             await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
         await self.changes.write(connection, self.profiles)
-        placed = {
-            position: event
-            for position, event in enumerate(self.events)
-            if event.incoming.type == ORDER_COMPLETED
-        }
+        placed = {position: event for position, event in enumerate(self.events) if orders.is_purchase(event)}
         buyers = dict.fromkeys(chain(*map(self._concerned_profiles, placed)))
         if in_audiences := [profile_id for profile_id in buyers if self.profiles[profile_id].audiences]:
             await leave_audiences(connection, in_audiences, at)

@@ -7,6 +7,7 @@ from profiles.events import (
     CheckoutStarted,
     Event,
     OrderCompleted,
+    OrderUpdated,
     PriceDropped,
     ProductAdded,
     ProductEvent,
@@ -24,7 +25,7 @@ from profiles.state.unit_of_work import Row, UnitOfWork
 CART_EVENT_CLASSES = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
 
 ORDER_SENSITIVE_EVENT_TYPES = frozenset(
-    each.event_name for each in (*CART_EVENT_CLASSES, PriceDropped, OrderCompleted)
+    each.event_name for each in (*CART_EVENT_CLASSES, PriceDropped, OrderCompleted, OrderUpdated)
 )
 """Names of the events that must be applied to a profile's carts in canonical order."""
 
@@ -60,6 +61,9 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
             changed = orders.apply_purchase(person, stored, own, changes)
             _apply_checkout(person, stored, changes)
             return ApplyResult(own, changed)
+        case orders.ORDER_UPDATED if orders.is_purchase(stored):
+            # What was added to the order is bought too. Of what was reported before, each line counts once.
+            return ApplyResult(None, orders.apply_purchase(person, stored, None, changes))
         case "Consent Changed":
             declarations.record_consent_change(person, stored, changes)
         case "Message Replied":

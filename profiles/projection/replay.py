@@ -18,7 +18,7 @@ from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
 
 # How an order's lines were resolved on arrival, from the rows of its owner.
-_ORDER_LINES_COLUMN = """CASE WHEN e.type = 'Order Completed' THEN (
+_ORDER_LINES_COLUMN = """CASE WHEN e.type IN ('Order Completed', 'Order Updated') THEN (
   SELECT jsonb_object_agg(u.line, jsonb_build_array(u.item, o.scope)) FROM purchase u
   LEFT JOIN suppression o ON o.profile_id = e.profile_id AND o.event_id = u.event_id AND o.line = u.line
   WHERE u.event_id = e.event_id)::text END AS bought"""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
+from profiles.reading.ids import NORMAL_ID_SQL
 from profiles.redaction import redact_value
 
 MAX_HOLD_AGE = timedelta(days=90)
@@ -40,23 +41,27 @@ class OpenHold:
     since: datetime
 
 
+_OPENED_REF = NORMAL_ID_SQL.format("(o.properties ->> h.by)")
+
+_CLOSED_REF = NORMAL_ID_SQL.format("(c.properties ->> o.by)")
+
 # An event counts at its arrival at the latest: a channel's clock that runs ahead must not reopen a case. What
 # unverified events open is bounded by their arrival alone, which no sender chooses.
-_SELECT_OPEN_HOLDS = """
+_SELECT_OPEN_HOLDS = f"""
 WITH opening AS (
-  SELECT h.*, o.properties ->> h.by AS ref, LEAST(o.time, o.at) AS since, o.at, o.verified,
+  SELECT h.*, {_OPENED_REF} AS ref, LEAST(o.time, o.at) AS since, o.at, o.verified,
     row_number() OVER (PARTITION BY h.place, o.verified ORDER BY o.at, o.event_id) AS number
   FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
   JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND o.superseded_by IS NULL
-    AND LEAST(o.time, o.at) > $3{opened_rare})
+    AND LEAST(o.time, o.at) > $3{{opened_rare}})
 SELECT o.place, o.opened, o.ref, min(o.since) AS since FROM opening o
 WHERE (o.verified OR (o.number <= $4 AND o.at > $5))
-  AND NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(o.closed){closed_rare}
+  AND NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = $1 AND c.type = ANY(o.closed){{closed_rare}}
     AND (c.verified OR NOT o.verified) AND c.superseded_by IS NULL AND LEAST(c.time, c.at) >= o.since
-    AND COALESCE(c.properties ->> o.by = o.ref, true))
+    AND COALESCE({_CLOSED_REF} = o.ref, true))
 GROUP BY o.place, o.opened, o.ref
 ORDER BY o.place, since, o.ref
-"""
+"""  # noqa: S608 - constant fragments
 
 _SELECT_OPEN_HOLDS_OF_ANY_TYPES = _SELECT_OPEN_HOLDS.format(opened_rare="", closed_rare="")
 

@@ -1,7 +1,8 @@
 """Bounds of what an event may say: lengths of texts, ranges of numbers, lines of a cart. Pure, linear time.
 
 The row of an event keeps what its channel sent. What is derived from it (carts, purchases, consents, traits,
-what a journey sees) is read from the values that these functions return. They are idempotent.
+what a journey sees) is read from the values that these functions return: first ``profiles.reading`` brings
+them into the form that Waypost reads, then the bounds apply. They are idempotent.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from profiles.reading.ids import MAX_ID_LENGTH
+from profiles.reading.properties import read_context, read_properties, read_stored_line, read_traits
 from profiles.state.event_records import IncomingEvent
 
 Problem = dict[str, str]
@@ -21,7 +24,7 @@ MAX_QUANTITY = 1_000_000
 
 MAX_AMOUNT = 1e12
 
-MAX_WORD_LENGTH = 255
+MAX_WORD_LENGTH = MAX_ID_LENGTH
 """Characters of an id or a word."""
 
 MAX_TOPIC_LENGTH = 100
@@ -122,18 +125,29 @@ def bound_event(incoming: IncomingEvent) -> tuple[IncomingEvent, tuple[Problem, 
     Returns the same object where nothing has to change.
     """
     problems: list[Problem] = []
-    properties = bound_properties(incoming.properties, problems, verified=incoming.verified)
-    traits = bound_traits(incoming.traits, problems) if incoming.traits else incoming.traits
-    if properties is incoming.properties and traits is incoming.traits:
-        return incoming, ()
-    return replace(incoming, properties=properties, traits=traits), tuple(problems[:MAX_PROBLEMS])
+    properties = bound_properties(
+        incoming.properties, problems, verified=incoming.verified, event_type=incoming.type
+    )
+    traits, context = incoming.traits, incoming.context
+    if traits:
+        traits = bound_traits(read_traits(traits, problems), problems)
+    if context:
+        context = read_context(context, problems)
+    if properties is incoming.properties and traits is incoming.traits and context is incoming.context:
+        return incoming, tuple(problems[:MAX_PROBLEMS])
+    bounded = replace(incoming, properties=properties, traits=traits, context=context)
+    return bounded, tuple(problems[:MAX_PROBLEMS])
 
 
 def bound_properties(
-    properties: dict[str, Any], problems: list[Problem], *, verified: bool
+    properties: dict[str, Any], problems: list[Problem], *, verified: bool, event_type: str
 ) -> dict[str, Any]:
-    """Return the properties within ``PROPERTY_BOUNDS``; the same object where nothing has to change."""
-    bounded: dict[str, Any] = _bound_fields(properties, PROPERTY_BOUNDS, "/properties", problems)
+    """Return the properties as they are read, within ``PROPERTY_BOUNDS``.
+
+    Returns the same object where nothing has to change. ``event_type`` decides what a sign and a list mean.
+    """
+    read = read_properties(event_type, properties, problems)
+    bounded: dict[str, Any] = _bound_fields(read, PROPERTY_BOUNDS, "/properties", problems)
     products = bounded.get("products")
     if isinstance(products, list):
         lines = _bound_lines(products, problems, verified=verified)
@@ -152,8 +166,11 @@ def bound_properties(
 
 
 def bound_line(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return one line of a cart or an order within ``LINE_BOUNDS``, for rows that are stored already."""
-    bounded: Mapping[str, Any] = _bound_fields(row, LINE_BOUNDS, "", None)
+    """Return one line of a cart or an order within ``LINE_BOUNDS``, for rows that are stored already.
+
+    Rows of older versions have ids as they were sent, so that they are brought into their normal form.
+    """
+    bounded: Mapping[str, Any] = _bound_fields(read_stored_line(dict(row)), LINE_BOUNDS, "", None)
     return bounded
 
 

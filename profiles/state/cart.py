@@ -32,8 +32,11 @@ def apply_cart_event(lines: CartLines, event: Event) -> CartLines:
             # Most shops send Product Removed without a quantity when they remove the whole line.
             whole = "quantity" not in event.model_fields_set
             return _remove_item(lines, event.item, whole=whole)
-        case CheckoutStarted() | CartViewed() if event.products:
-            return tuple(_listed_line(lines, item) for item in event.products if item.key)
+        case CheckoutStarted() | CartViewed() if "products" in event.model_fields_set:
+            # The cart as a whole: an empty list, and a line without pieces, empty it.
+            named = [item for item in event.products if item.key]
+            listed = [_listed_line(lines, item) for item in named if item.quantity > 0]
+            return tuple(listed) if named or not event.products else lines
         case _:
             return lines
 
@@ -67,7 +70,7 @@ def with_new_price(lines: CartLines, product: Item) -> CartLines:
 
 
 def _add_item(lines: CartLines, item: Item) -> CartLines:
-    if not item.key:
+    if not item.key or item.quantity <= 0:
         return lines
     for position, line in enumerate(lines):
         if is_same_line(line, item):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from profiles.db.sql import from_row
 from profiles.events import Event, Item, channel_content
+from profiles.reading.ids import normal_id
 
 EventSortKey = tuple[datetime, str, str, str]
 
@@ -150,10 +151,8 @@ def incoming_from_row(row: Any) -> IncomingEvent:
 
 
 def id_text(properties: Mapping[str, Any], name: str) -> str | None:
-    """Return an id in an event's properties: a text or an integer, stripped; None for anything else."""
-    value = properties.get(name)
-    is_id = isinstance(value, str | int) and not isinstance(value, bool)
-    return str(value).strip() or None if is_id else None
+    """Return an id in an event's properties in its normal form; None for what is no id."""
+    return normal_id(properties.get(name))
 
 
 def parse_event(
@@ -171,6 +170,10 @@ def parse_event(
     if event_class is None:
         return None, None
     fields = {**properties, **_ENVELOPE_FIELDS}
+    products = fields.get("products")
+    if isinstance(products, list) and None in products:
+        # A line that could not be read, which is a problem of the event already.
+        fields["products"] = [line for line in products if line is not None]
     context = channel_content(verified=verified)
     try:
         try:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from profiles.reading.amounts import read_money
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey
@@ -34,7 +35,7 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
     FROM audience_member a
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
-  (SELECT jsonb_agg(jsonb_build_array(e.properties, e.verified)) FROM event e
+  (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)) FROM event e
     WHERE e.profile_id = p.profile_id AND e.type IN ('Order Refunded', 'Order Cancelled')
       AND e.superseded_by IS NULL
   )::text AS undone_orders
@@ -49,6 +50,38 @@ _STORED_FIELDS = (
 
 _EMAIL_ORDERED_VERIFIED = 2
 """``email_ordered`` of a profile with a verified order or checkout that named an email address."""
+
+
+_REFUND_AMOUNTS = (
+    *(
+        "refund_amount",
+        "refundAmount",
+        "amount_refunded",
+        "amount",
+        "refund_total",
+        "total",
+        "value",
+        "revenue",
+    ),
+)
+"""Where a refund states its amount, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A refund or a cancellation of an order."""
+
+    type: str
+    properties: dict[str, Any]
+    verified: bool
+
+    @property
+    def amount(self) -> float | None:
+        """The amount that a refund states; None: none, or of a cancellation, which is of the whole order."""
+        if self.type != "Order Refunded":
+            return None
+        amounts = (read_money(self.properties.get(name)).amount for name in _REFUND_AMOUNTS)
+        return next((abs(amount) for amount in amounts if amount is not None), None)
 
 
 @dataclass(slots=True)
@@ -135,8 +168,8 @@ class ProfileState:
     audiences: list[AudienceMembership] = field(default_factory=list)
     renamed_carts: dict[str, str] = field(default_factory=dict)
     """A cart's id when one of its events was ingested → its id now."""
-    refunds: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
-    """(properties, verified) of refunds and cancellations, which may arrive before their purchase."""
+    refunds: list[Reversal] = field(default_factory=list)
+    """Refunds and cancellations, which may arrive before their purchase."""
     is_dirty: bool = False
     """Whether the profile's own row must be written."""
 
@@ -205,8 +238,8 @@ def _to_profile_state(row: Any) -> ProfileState:
         last_seen=orjson.loads(row["seen"]),
         carts_sort_key=_to_sort_key(row["carts_time"], row["carts_key"]),
         refunds=[
-            (bound_properties(properties, [], verified=verified), verified)
-            for properties, verified in lists["undone_orders"]
+            Reversal(name, bound_properties(properties, [], verified=verified, event_type=name), verified)
+            for name, properties, verified in lists["undone_orders"]
         ],
     )
     for cart_id, lines, updated_at in lists["carts"]:

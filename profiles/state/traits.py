@@ -19,6 +19,12 @@ VERIFIED_RANK, UNVERIFIED_RANK = 2, 1
 TIMEZONE_ORIGIN, LOCALE_ORIGIN = "context.timezone", "context.locale"
 """Names of the origins of values that come from an event's context."""
 
+STRUCTURED_TRAITS = ("address",)
+"""Traits of which an object declares its fields one by one, since channels send a part of them."""
+
+MAX_STRUCTURED_FIELDS = 30
+"""Fields of such a trait. Those of the lowest precedence go."""
+
 _RESERVED_NAMES = frozenset(("consents", TIMEZONE_ORIGIN, LOCALE_ORIGIN))
 
 _TIMEZONE_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
@@ -73,17 +79,28 @@ def merge_traits(
 ) -> tuple[TraitValues, TraitOrigins]:
     """Return traits and origins after one event; the given objects themselves if nothing changes.
 
-    None declares nothing, ``consents`` is no trait, and an object is one field, which is replaced as a whole.
-    A profile has at most ``MAX_TRAITS``: those of the lowest precedence go.
+    None declares nothing, ``consents`` is no trait, and an object is one field, which is replaced as a whole;
+    but each field of an object of ``STRUCTURED_TRAITS`` is one of its own. A profile has at most
+    ``MAX_TRAITS``: those of the lowest precedence go.
     """
-    merged, origins_after = _merge_fields(traits, origins, declared(new_traits), origin)
+    new_values = declared(new_traits)
+    structured = [name for name in STRUCTURED_TRAITS if new_values.get(name) is not None]
+    if structured:
+        new_structured = {name: new_values.pop(name) for name in structured}
+        merged, origins_after = _merge_fields(traits, origins, new_values, origin)
+        for name, value in new_structured.items():
+            merged, origins_after = _merge_structured(merged, origins_after, name, value, origin)
+    else:
+        merged, origins_after = _merge_fields(traits, origins, new_values, origin)
     if len(merged) <= MAX_TRAITS:
         return merged, origins_after
     # The strongest stay. Since a trait only gets stronger, the result does not depend on the order of events.
     ranked = sorted(merged, key=lambda name: (_precedence(origins_after.get(name)), name))
     weakest = frozenset(ranked[: len(merged) - MAX_TRAITS])
     kept = {name: value for name, value in merged.items() if name not in weakest}
-    origins_kept = {name: value for name, value in origins_after.items() if name not in weakest}
+    origins_kept = {
+        name: value for name, value in origins_after.items() if name.partition("/")[0] not in weakest
+    }
     if kept == traits and origins_kept == origins:
         return traits, origins
     return kept, origins_kept
@@ -136,6 +153,50 @@ def _merge_fields(
     if not changed:
         return values, origins
     return {**values, **changed}, {**origins, **dict.fromkeys(changed, origin)}
+
+
+def _merge_structured(
+    traits: TraitValues, origins: TraitOrigins, name: str, value: object, origin: FieldOrigin
+) -> tuple[TraitValues, TraitOrigins]:
+    """Return traits and origins with one structured trait merged, field by field.
+
+    The origin of a field is kept under ``name/field``, and the latest value that was no object under
+    ``name/``: fields that were declared before it are gone. That of the trait itself is the one of its
+    weakest field.
+    """
+    prefix, old = f"{name}/", traits.get(name)
+    fields = dict(old) if isinstance(old, dict) else {}
+    origin_of = {
+        field: origins.get(prefix + field) or origins.get(name) for field in fields
+    }  # Of an object that an older version stored, all fields have the origin of the whole.
+    reset = origins.get(prefix) or (
+        origins.get(name) if old is not None and not isinstance(old, dict) else None
+    )
+    if isinstance(value, dict):
+        for field, new in value.items():
+            is_newer = reset is None or _precedence(origin) > _precedence(reset)
+            if is_newer and _takes_precedence(new, origin, fields.get(field), origin_of.get(field)):
+                fields[field], origin_of[field] = new, origin
+    elif reset is None or _takes_precedence(value, origin, None if isinstance(old, dict) else old, reset):
+        reset = origin
+        left = {field for field, of in origin_of.items() if _precedence(of) > _precedence(origin)}
+        fields = {field: each for field, each in fields.items() if field in left}
+    ranked = sorted(fields, key=lambda field: (_precedence(origin_of[field]), field), reverse=True)
+    kept = sorted(ranked[:MAX_STRUCTURED_FIELDS])
+    others = {key: each for key, each in origins.items() if key != name and not key.startswith(prefix)}
+    new_origins = {prefix + field: each for field in kept if (each := origin_of[field]) is not None}
+    if reset is not None:
+        new_origins[prefix] = reset
+    if kept:
+        weakest = min((origin_of[field] for field in kept), key=_precedence)
+        merged: object = {field: fields[field] for field in kept}
+    else:
+        weakest, merged = reset, old if isinstance(value, dict) or reset is not origin else value
+    if weakest is not None:
+        new_origins[name] = weakest
+    if merged == old and others | new_origins == origins:
+        return traits, origins
+    return {**traits, name: merged}, others | new_origins
 
 
 def _takes_precedence(

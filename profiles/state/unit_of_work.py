@@ -176,13 +176,14 @@ FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id 
 
 # If purchase and return both name a variant, only that variant is returned. A product without a quantity is
 # returned once on each matching line; one with a quantity is counted down line by line. A line that is
-# returned in part stays suppressed. The suppressions of all profiles for a returned line end.
+# returned in part stays suppressed. The suppressions of all profiles for a returned line end. A return of the
+# whole order with an amount counts only if that is no less than the order's total, or that of its lines.
 APPLY_RETURNS = """
-WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, max(at) AS at,
+WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, amount, max(at) AS at,
     count(*) FILTER (WHERE quantity IS NULL) AS times, COALESCE(sum(quantity), 0) AS quantity
   FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
-    item text, sku text, quantity int, at timestamptz, verified boolean)
-  GROUP BY profile_id, order_id, event_id, item, sku, verified),
+    item text, sku text, quantity int, at timestamptz, verified boolean, amount float8)
+  GROUP BY profile_id, order_id, event_id, item, sku, verified, amount),
 fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.at, p.at) AS at,
     p.quantity - p.returned AS there,
     COALESCE(sum(p.quantity - p.returned) OVER (PARTITION BY p.event_id, u.item, u.sku, u.verified, u.event_id
@@ -190,6 +191,11 @@ fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.a
   FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
     AND (u.event_id IS NULL OR p.event_id = u.event_id)
     AND (u.verified OR NOT (SELECT e.verified FROM event e WHERE e.event_id = p.event_id))
+    AND (u.amount IS NULL OR u.amount::numeric >= (
+      SELECT LEAST(CASE WHEN count(*) = count(o.price) THEN sum(o.price::numeric * o.quantity) END,
+        (SELECT (e.properties ->> 'total')::numeric FROM event e
+          WHERE e.event_id = p.event_id AND jsonb_typeof(e.properties -> 'total') = 'number')) - 0.01
+      FROM purchase o WHERE o.event_id = p.event_id))
     AND (u.item IS NULL
       OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)),
 given_back AS (SELECT event_id, line, max(at) AS at, sum(CASE WHEN item IS NULL THEN there

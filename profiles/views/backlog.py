@@ -53,6 +53,33 @@ UNDESCRIBED_CARTS_ADVICE = (
     "the cart's events from your server or with identity tokens"
 )
 
+# At most the 20,000 newest events, by the key, so the cost does not grow with the shop.
+_SELECT_EVENT_PROBLEMS = """
+SELECT COALESCE(e.sender, e.source) AS sender, COALESCE(p ->> 'code', 'other') AS code, count(*) AS events
+FROM (SELECT sender, source, problems, at FROM event ORDER BY event_id DESC LIMIT 20000) e
+CROSS JOIN LATERAL jsonb_array_elements(e.problems) p
+WHERE e.at > now() - interval '1 day' AND e.problems <> '[]'::jsonb
+GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT $1
+"""
+
+EVENT_PROBLEMS_ADVICE = "see docs/how-to/mend-senders.md: each code has a remedy"
+
+
+@dataclass(frozen=True, slots=True)
+class EventProblems:
+    """How often one kind of problem occurred in the events of one sender."""
+
+    sender: str
+    """Label of its key, else the source of its events."""
+    code: str
+    events: int
+
+
+async def list_event_problems(connection: Any, *, limit: int) -> tuple[EventProblems, ...]:
+    """Return the most frequent problems of the last day, of the 20,000 newest events, by sender and code."""
+    return tuple(await fetch_as(connection, EventProblems, _SELECT_EVENT_PROBLEMS, limit))
+
+
 MAX_REMOVAL_AGE = timedelta(minutes=5)
 """Age from which an unconfirmed removal from an ad audience raises an alarm."""
 

@@ -119,6 +119,20 @@ async def test_metrics_count_events_by_what_became_of_them(api: OpenApi) -> None
         assert f"\n{name} " in text
 
 
+async def test_metrics_count_what_was_not_understood_by_sender_and_code(api: OpenApi) -> None:
+    lost = event("Order Completed") | {"id": "p-1", "properties": {"order_id": "o-1", "products": "?"}}
+    await api.results("/v1/events", [lost, event("Ordr Completed") | {"id": "p-2"}])
+    lines = [
+        line
+        for line in (await api.client.get("/metrics")).text.splitlines()
+        if "event_problems_total" in line
+    ]
+
+    assert any('code="unreadable_lines"' in line and line.endswith(" 1.0") for line in lines)
+    assert any('code="unknown_event_name"' in line and line.endswith(" 1.0") for line in lines)
+    assert all('source=""' not in line for line in lines)
+
+
 async def test_the_root_leads_to_the_documentation(shared_api: OpenApi) -> None:
     answer = await shared_api.client.get("/")
 

@@ -48,7 +48,7 @@ async def test_consents_in_traits_go_into_the_ledger_with_their_source(facts: In
 @pytest.mark.parametrize(
     "said",
     [
-        pytest.param({"email": "yes"}, id="not a boolean"),
+        pytest.param({"email": "perhaps"}, id="no clear answer"),
         pytest.param({"fax": True}, id="not a channel"),
         pytest.param("all", id="not an object"),
     ],

@@ -115,14 +115,14 @@ async def test_values_that_do_not_fit_are_left_out_and_the_purchase_still_counts
     facts: IngestHarness,
 ) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
-    broken = LAMP | {"price": "39,00 €", "quantity": None}
+    broken = LAMP | {"price": "about 39", "quantity": None}
     answer = await facts.happens("Order Completed", order(broken), email=ADA)
 
     assert await facts.suppressed("email", ADA) == ["lamp"]
     assert await facts.carts() == {"c-1": []}
     assert await facts.outbox() == ["start: Product Added", "Order Completed"]
     [problem] = await facts.problems(answer.event_id)
-    assert "products.0.price" in problem
+    assert "/properties/products/0/price" in problem
 
 
 async def test_author_code_that_raises_costs_nobody_an_event(database: Database) -> None:

@@ -11,7 +11,7 @@ import journeys.cart_abandonment
 from activities.content.templates import TemplateRegistry
 from activities.contracts import SendMessage
 from activities.gate.send_gate import SendClaim
-from activities.message_renderer import MessageRenderer, to_presentable_items
+from activities.message_renderer import MessageRenderer, message_currency, to_presentable_items
 from activities.settings import ActivitySettings
 from policy.verdict import Channel
 from profiles.commerce.catalog import CatalogEntry
@@ -246,3 +246,38 @@ def test_an_unverified_name_is_not_in_the_greeting(trait: str) -> None:
 
     assert "Ada" in written_for(snapshot)
     assert "Ada" not in written_for(replace(snapshot, unverified_traits=frozenset({trait})))
+
+
+@pytest.mark.parametrize(
+    ("currencies", "in_feed", "message", "prices"),
+    [
+        pytest.param(("USD", "USD"), None, "USD", (1.0, 1.0), id="a cart in dollars"),
+        pytest.param(("USD", "JPY"), None, None, (None, None), id="two currencies are not added up"),
+        pytest.param((None, "USD"), None, None, (1.0, None), id="one that is not the shop's"),
+        pytest.param((None, None), None, None, (1.0, 1.0), id="none stated: the shop's"),
+        pytest.param(("EUR", None), None, "EUR", (1.0, 1.0), id="the shop's, stated once"),
+        pytest.param(("USD", "USD"), "EUR", "USD", (1.0, 1.0), id="the feed's price is in another currency"),
+        pytest.param(("USD", "USD"), "USD", "USD", (29.5, 29.5), id="the feed's price is in the cart's"),
+    ],
+)
+def test_an_amount_is_shown_in_its_own_currency_or_not_at_all(
+    currencies: tuple[str | None, ...],
+    in_feed: str | None,
+    message: str | None,
+    prices: tuple[float | None, ...],
+) -> None:
+    items = [
+        VERIFIED.model_copy(update={"currency": each, "product_id": f"p-{number}", "sku": None})
+        for number, each in enumerate(currencies)
+    ]
+    shelf = tuple(
+        CatalogEntry(item.key, "", price=29.5, currency=in_feed, verified=True) for item in items if in_feed
+    )
+    snapshot = snapshot_of(shelf)
+    currency = message_currency(items, snapshot, None, "EUR")
+    shown = to_presentable_items(
+        items, snapshot, currency or "EUR", with_current_values=True, shop_currency="EUR"
+    )
+
+    assert currency == message
+    assert tuple(item.price for item in shown) == prices

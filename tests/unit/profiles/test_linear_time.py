@@ -65,7 +65,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "normalize email_sha256": normalized("email_sha256"),
     "classify_reply": classify_reply,
     "parse_context": lambda text: parse_context({"timezone": text, "locale": text}),
-    "bound_properties": lambda text: bound_properties({"name": text, "price": text}, [], verified=False),
+    "bound_properties": lambda text: bound_properties(
+        {"name": text, "price": text}, [], verified=False, event_type="Order Completed"
+    ),
     "bound_traits": lambda text: bound_traits({"a": text, "b": [text], text: 1}, []),
     "merge_traits": lambda text: merge_traits({}, {}, {text: text}, {}),  # type: ignore[typeddict-item]
     "parse_event": lambda text: parse_event(

@@ -45,6 +45,23 @@ def test_two_accounts_with_one_email_stay_two_people() -> None:
     ]
 
 
+def test_an_address_as_user_id_that_was_stored_with_capitals_is_the_same_person() -> None:
+    graph = resolve_graph(
+        [
+            link(1, "user_id:Jane@Example.com", "email:jane@example.com"),
+            link(2, "user_id:jane@example.com", "email:jane@example.com"),
+            link(3, "user_id:JANE@example.org", "email:jane@example.com"),
+        ]
+    )
+
+    assert names_of(graph, "user_id:jane@example.com") == {
+        "user_id:Jane@Example.com",
+        "user_id:jane@example.com",
+        "email:jane@example.com",
+    }
+    assert ("user_id:JANE@example.org", "email:jane@example.com", "limit") in refusals(graph)
+
+
 def test_two_people_with_strong_keys_are_never_joined_by_a_weak_one() -> None:
     graph = resolve_graph(
         [
