@@ -161,6 +161,7 @@ async def _ingest_body(
         raise overloaded(error.retry_after_s) from None
     except PartlyCommitted as error:
         raise partly_committed(parsed_items, error.results, app_state.metrics.events) from error
+    admission.budget.charge_replay(sum(result.replayed_events for result in stored))
     return to_response(parsed_items, stored, single=is_single, counter=app_state.metrics.events)
 
 

@@ -45,6 +45,8 @@ class IngestResult:
     """Why it was rejected."""
     code: str = NOT_STORED
     """Of a rejection."""
+    replayed_events: int = 0
+    """Past events that were applied again, since it arrived after them. A measure of what it cost."""
 
 
 EventName = tuple[str, str]
@@ -150,6 +152,8 @@ class InsertedEvents:
     refused: dict[UUID, str] = field(default_factory=dict)
     """Event that cannot be stored → Postgres's error."""
     superseded_types: set[str] = field(default_factory=set)
+    replayed: dict[UUID, int] = field(default_factory=dict)
+    """Late event → past events of its profile that were applied again."""
 
     async def load_superseded_owners(self, connection: Any) -> list[UUID]:
         """Return the profiles that the superseded events belong to now."""
@@ -272,7 +276,8 @@ def to_results(
         event_id, content = known[p.incoming.source, p.incoming.id]
         status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
         status = IngestStatus.ACCEPTED if event_id == p.event_id else status
-        results.append(IngestResult(p.incoming.id, status, event_id))
+        replayed = inserted.replayed.get(p.event_id, 0)
+        results.append(IngestResult(p.incoming.id, status, event_id, replayed_events=replayed))
     return results
 
 

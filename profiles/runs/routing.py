@@ -33,6 +33,9 @@ MAX_WORKFLOW_ID_BYTES = 255
 MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
 
+MAX_LIVE_RUNS = 100
+"""Live runs of a profile beyond which an unverified event starts no other. Each event reads them all."""
+
 FEED_EVENTS = (PriceDropped, BackInStock, OutOfStock)
 """Statements of the shop about a product, which go to everybody with that product in the cart."""
 
@@ -265,6 +268,11 @@ def _add_start(
     changes: UnitOfWork,
 ) -> None:
     journey = match.route.name
+    if not stored.incoming.verified and len(person.runs) >= MAX_LIVE_RUNS:
+        changes.add_problem(
+            stored.event_id, journey, f"the profile has {MAX_LIVE_RUNS} live runs; none was started"
+        )
+        return
     entries = person.run_entries.setdefault((journey, key), [])
     if not match.route.may_enter(tuple(entries), stored.at):
         return
