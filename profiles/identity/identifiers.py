@@ -210,7 +210,7 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
         )
     value = normalization.check_printable(kind, text)
     value = _check_length(kind, normalizer(value, region) if normalizer else value)
-    if is_placeholder(value):
+    if value != text and is_placeholder(value):
         fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
         raise BlockedIdentifier(fault)
     return value

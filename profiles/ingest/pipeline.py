@@ -1,10 +1,12 @@
 """Ingest: one Postgres transaction for events, profiles, facts, runs and outbox rows."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -22,7 +24,7 @@ from profiles.commerce.orders import (
 from profiles.commerce.suppressions import flag_sent_before_late_purchase
 from profiles.consent import declarations, effective, topics
 from profiles.db.database import Database
-from profiles.db.savepoints import is_invalid_data, one_by_one, savepoint
+from profiles.db.savepoints import is_invalid_data, one_by_one
 from profiles.error_description import describe_error
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
@@ -40,6 +42,7 @@ from profiles.ingest.event_store import (
     prepare_event,
     rejected,
     to_results,
+    with_replayed,
 )
 from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
 from profiles.merging.rebuild import reapply_refunds
@@ -57,6 +60,9 @@ INTERNAL_SOURCE_PREFIX = "waypost/"
 
 MAX_REFUSALS = 20
 """Events of one request that Postgres may refuse before the rest of its unverified ones are not tried."""
+
+_SLICE_S = 0.005
+"""Seconds of parsing after which other requests get their turn."""
 
 BatchResult = tuple[list[IngestResult], list[IdentityResolution]]
 """The results of events, and how their identities were resolved."""
@@ -107,13 +113,19 @@ class Ingest:
 
         If Postgres refuses a row, the transaction is run again with a subtransaction for each row. An event
         that cannot be stored is then rejected. One of which a derived row cannot be stored is accepted
-        without that row, with a problem. Raises for all other errors, such as an unreachable Postgres, and
-        has then written nothing.
+        without that row, with a problem. Events of which even the rows cannot be told apart are ingested in
+        a transaction each. Raises for all other errors, such as an unreachable Postgres. What is written
+        then, if anything, is a duplicate when it is sent again.
         """
         prepared: list[ParsedEvent] = []
         results: dict[int, IngestResult] = {}
         positions = []
+        slice_end = time.monotonic() + _SLICE_S
         for position, event in enumerate(events):
+            if time.monotonic() > slice_end:
+                # Gives way, so that other requests do not wait for a large batch.
+                await asyncio.sleep(0)
+                slice_end = time.monotonic() + _SLICE_S
             try:
                 prepared.append(prepare_event(event, self._routes, filtered=self._filtered))
                 positions.append(position)
@@ -126,19 +138,14 @@ class Ingest:
 
     async def _store(self, prepared: Sequence[ParsedEvent]) -> list[IngestResult]:
         """Store prepared events: together, else row by row, else event by event."""
-
-        async def row_by_row(connection: Any) -> BatchResult:
-            with one_by_one():
-                return await self._ingest_batch(connection, prepared)
-
-        attempts = (
-            lambda connection: self._ingest_batch(connection, prepared),
-            row_by_row,
-            lambda connection: self._ingest_event_by_event(connection, prepared),
+        attempts: tuple[Callable[[], Awaitable[BatchResult]], ...] = (
+            lambda: self._database.run(lambda connection: self._ingest_batch(connection, prepared)),
+            lambda: self._database.run(partial(self._ingest_row_by_row, prepared=prepared)),
+            lambda: self._ingest_event_by_event(prepared),
         )
         for attempt in attempts:
             try:
-                results, resolutions = await self._database.run(attempt)
+                results, resolutions = await attempt()
             except Exception as error:
                 if attempt is attempts[-1] or not is_invalid_data(error):
                     raise
@@ -155,8 +162,17 @@ class Ingest:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
 
-    async def _ingest_event_by_event(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
-        """Ingest each event in a savepoint: the verified ones first, then those that withdraw a consent.
+    async def _ingest_row_by_row(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
+        with one_by_one():
+            return await self._ingest_batch(connection, prepared)
+
+    async def _ingest_event_by_event(self, prepared: Sequence[ParsedEvent]) -> BatchResult:
+        """Ingest each event in a transaction of its own, the verified ones first, then those that
+        withdraw a consent.
+
+        In one transaction the rows of later events would be inserted while the profiles of earlier ones are
+        locked, which is against the order of locks. An error that is not of the data ends it, and what was
+        committed before is a duplicate when it is sent again.
 
         After ``MAX_REFUSALS`` refused events of one request, its other unverified events are rejected.
         """
@@ -174,15 +190,16 @@ class Ingest:
                 )
                 results[position] = rejected(incoming, detail, TOO_MANY_REFUSED)
                 continue
-            faults: list[Exception] = []
-            async with savepoint(connection, faults.append):
-                with one_by_one():
-                    [result], resolved = await self._ingest_batch(connection, [prepared[position]])
-                results[position] = result
+            try:
+                [results[position]], resolved = await self._database.run(
+                    partial(self._ingest_row_by_row, prepared=[prepared[position]])
+                )
                 resolutions += resolved
-            if faults:
+            except Exception as error:
+                if not is_invalid_data(error):
+                    raise
                 refusals[incoming.request] += 1
-                results[position] = rejected(incoming, f"this event could not be taken in: {faults[0]!r}")
+                results[position] = rejected(incoming, f"this event could not be taken in: {error!r}")
         return [results[position] for position in range(len(prepared))], resolutions
 
     async def _ingest_batch(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
@@ -198,7 +215,7 @@ class Ingest:
             now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
             resolutions.append(await self._apply_batch(connection, new_events, inserted, calendar))
-        return results, resolutions
+        return with_replayed(results, inserted), resolutions
 
     async def _keep_withdrawals(
         self,
