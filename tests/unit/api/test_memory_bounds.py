@@ -24,7 +24,11 @@ def cart(length: int) -> None:
 @pytest.mark.parametrize(
     ("cache", "use", "longest"),
     [
-        (_normalize_stripped, lambda n: normalize_identifier("push_token", ("token7" * n)[:n]), MAX_CACHED_LENGTH),
+        (
+            _normalize_stripped,
+            lambda n: normalize_identifier("push_token", ("token7" * n)[:n]),
+            MAX_CACHED_LENGTH,
+        ),
         (_encoded_line, cart, MAX_CACHED_TEXT),
         (_is_personal_cached, lambda n: contains_email_or_phone("\u4e2d" * n), MAX_REDACTED_LENGTH),
     ],
