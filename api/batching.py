@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 IngestCallable = Callable[[Sequence[IncomingEvent]], Coroutine[Any, Any, list[IngestResult]]]
 
 
+TARGET_TRANSACTION_S = 0.1
+"""Seconds that a transaction of unverified events may take while verified ones come."""
+
 PRIORITY_PERIOD_S = 3600.0
 """Seconds after a verified request in which unverified ones leave room for the next."""
 
@@ -86,6 +89,25 @@ class _Queue:
         return batch
 
 
+class BatchSize:
+    """How many unverified events share a transaction while verified ones come: as many as take a short time.
+
+    It doubles after a full transaction that was short, and halves after a long one, whatever the cause.
+    """
+
+    def __init__(self, smallest: int, largest: int, target_s: float = TARGET_TRANSACTION_S) -> None:
+        self._smallest, self._largest, self._target_s = smallest, largest, target_s
+        self.events = smallest
+        """Events of the next transaction."""
+
+    def record(self, events: int, seconds: float) -> None:
+        """Learn from a transaction."""
+        if seconds > self._target_s:
+            self.events = max(self._smallest, self.events // 2)
+        elif events >= self.events and seconds < self._target_s / 2:
+            self.events = min(self._largest, self.events * 2)
+
+
 class Batcher:
     """Batches events of requests for ingest. Answers after COMMIT, each request with its own results.
 
@@ -102,18 +124,21 @@ class Batcher:
         max_batch_events: int = 500,
         max_queued_events: int = 5000,
         queue_timeout_s: float = 5.0,
-        max_unverified_batch_events: int = 25,
+        min_unverified_batch_events: int = 25,
+        max_unverified_batch_events: int = 200,
         max_queued_unverified_events: int = 2500,
     ) -> None:
         """Create a batcher.
 
         ``max_batch_events``: events up to which requests share a transaction. ``max_queued_events``: events
         that may queue. ``queue_timeout_s``: seconds that a request may queue. Unverified requests have limits
-        of their own; ``max_unverified_batch_events`` applies while verified requests come too.
+        of their own. While verified requests come too, their transactions have between
+        ``min_unverified_batch_events`` and ``max_unverified_batch_events``, as long as each is short.
         """
         self._ingest, self._probe = ingest, probe
         self._max_concurrent_batches, self._max_batch_events = max_concurrent_batches, max_batch_events
-        self._max_unverified_batch_events = max_unverified_batch_events
+        self._part_events = min(min_unverified_batch_events, max_unverified_batch_events)
+        self._unverified_size = BatchSize(self._part_events, max_unverified_batch_events)
         self._queue_timeout_s = queue_timeout_s
         self._verified = _Queue(max_queued_events)
         self._unverified = _Queue(max_queued_unverified_events)
@@ -146,7 +171,8 @@ class Batcher:
             self._last_verified_at = time.monotonic()
         if not queue.has_room(len(events)):
             raise Overloaded(self._seconds_to_work_off(queue))
-        size = len(events) if verified else self._unverified_batch_size()
+        # Small parts, so that the size of a transaction is decided when it starts.
+        size = len(events) if verified else self._part_size()
         loop = asyncio.get_running_loop()
         parts = [
             _PendingRequest(events[start : start + size], loop.create_future())
@@ -173,8 +199,11 @@ class Batcher:
     def _has_verified_senders(self) -> bool:
         return time.monotonic() - self._last_verified_at < PRIORITY_PERIOD_S
 
+    def _part_size(self) -> int:
+        return self._part_events if self._has_verified_senders() else self._max_batch_events
+
     def _unverified_batch_size(self) -> int:
-        return self._max_unverified_batch_events if self._has_verified_senders() else self._max_batch_events
+        return self._unverified_size.events if self._has_verified_senders() else self._max_batch_events
 
     def _seconds_to_work_off(self, queue: _Queue) -> int:
         return min(60, max(1, math.ceil(queue.events * self._event_s)))
@@ -199,7 +228,7 @@ class Batcher:
 
     def _start_batch(self, queue: _Queue, max_events: int) -> None:
         queue.running += 1
-        task = asyncio.create_task(self._run_timed_batch(queue.take_batch(max_events)))
+        task = asyncio.create_task(self._run_timed_batch(queue, queue.take_batch(max_events)))
         self._running_batches.add(task)
 
         def on_done(task: "asyncio.Task[None]") -> None:
@@ -209,11 +238,13 @@ class Batcher:
 
         task.add_done_callback(on_done)
 
-    async def _run_timed_batch(self, batch: list[_PendingRequest]) -> None:
+    async def _run_timed_batch(self, queue: _Queue, batch: list[_PendingRequest]) -> None:
         started = time.monotonic()
         await self._run_batch(batch)
-        took = (time.monotonic() - started) / sum(len(waiting.events) for waiting in batch)
-        self._event_s += (took - self._event_s) / 10
+        took, events = time.monotonic() - started, sum(len(waiting.events) for waiting in batch)
+        self._event_s += (took / events - self._event_s) / 10
+        if queue is self._unverified:
+            self._unverified_size.record(events, took)
 
     async def _run_batch(self, batch: list[_PendingRequest]) -> None:
         events = [event for waiting in batch for event in waiting.events]

@@ -26,6 +26,9 @@ MAX_EVENT_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 MAX_VALUES_PER_TYPE = 20
 """Identifiers of one type in an event. A longer list names many people, not one."""
 
+MAX_ADDRESSES_PER_EVENT = {"email": 10, "phone": 5}
+"""Fewer of the types of which a value is slow to read. By default a profile has no more of them either."""
+
 MAX_EXACT_INTEGER = 2**53
 """Below it a float represents every whole number exactly."""
 
@@ -159,10 +162,11 @@ class IdentifierCollector:
         if not isinstance(values, list) or kind not in IDENTIFIER_TYPES:
             self.add(kind, values, pointer)
             return
-        for index, value in enumerate(values[:MAX_VALUES_PER_TYPE]):
+        most = MAX_ADDRESSES_PER_EVENT.get(kind, MAX_VALUES_PER_TYPE)
+        for index, value in enumerate(values[:most]):
             self.add(kind, value, f"{pointer}/{index}")
-        if len(values) > MAX_VALUES_PER_TYPE:
-            limit = f"the first {MAX_VALUES_PER_TYPE} are read; send one person's only"
+        if len(values) > most:
+            limit = f"the first {most} are read; send one person's only"
             self._add_warning("bad_identifier", pointer, f"holds {len(values)} values; {limit}")
 
     def add_first(self, kind: str, places: Iterable[tuple[Any, str]]) -> None:

@@ -8,7 +8,7 @@ from fastapi import Response
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 
-from api.events.parsed import EventWarning, Rejection
+from api.events.parsed import EventWarning, Rejection, shorten_warnings
 from api.http.problems import Problem
 from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.state.event_records import IncomingEvent
@@ -113,5 +113,7 @@ def _to_event_result(
     result: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status.value}
     if outcome.status is IngestStatus.REJECTED:
         return result | {"code": outcome.code, "detail": outcome.detail, "pointer": ""}
-    problems: Sequence[EventWarning] = item.problems
-    return result | {"problems": list(problems)} if problems else result
+    if not outcome.out_of_bounds:
+        return result | {"problems": list(item.problems)} if item.problems else result
+    problems: Sequence[EventWarning] = (*item.problems, *outcome.out_of_bounds)
+    return result | {"problems": list(shorten_warnings(problems))}

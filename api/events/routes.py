@@ -31,7 +31,6 @@ from api.http.bodies import (
 from api.http.json_body import json_size, parse_json_body, repair_json
 from api.http.keys import ApiKey, Role
 from api.http.problems import Problem, overloaded, unprocessable
-from profiles.state.bounds import bound_event
 from profiles.state.event_records import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
@@ -161,6 +160,7 @@ async def _ingest_body(
         raise overloaded(error.retry_after_s) from None
     except PartlyCommitted as error:
         raise partly_committed(parsed_items, error.results, app_state.metrics.events) from error
+    admission.budget.charge_replay(sum(result.replayed_events for result in stored))
     return to_response(
         parsed_items,
         stored,
@@ -211,10 +211,8 @@ def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> 
             if warning["pointer"] in _UNREPAIRABLE_POINTERS:
                 return Rejection("bad_text", f"{warning['detail']}; not in this field", warning["pointer"])
     event = read(item)
-    if isinstance(event, IncomingEvent):
-        _, beyond = bound_event(event)
-        if warnings or beyond or event.problems:
-            return replace(event, problems=shorten_warnings((*event.problems, *warnings, *beyond)))
+    if isinstance(event, IncomingEvent) and (warnings or event.problems):
+        return replace(event, problems=shorten_warnings((*event.problems, *warnings)))
     return event
 
 

@@ -20,6 +20,9 @@ BURST_S = 20.0
 BYTES_PER_EVENT = 4096
 """Bytes of bodies, after gzip, that the budget of one event pays for: several times an ordinary event."""
 
+REPLAYED_PER_EVENT = 10
+"""Past events, applied again for a late one, that cost as much as one event."""
+
 MAX_ADDRESSES = 20_000
 """(key, address) pairs of which the buckets are kept. The one that was used longest ago goes first."""
 
@@ -120,6 +123,13 @@ class RequestBudget:
     def charge_events(self, count: int) -> None:
         """Take the events of a parsed body. What the bucket lacks is a debt that later requests wait for."""
         self._take(count - self._events, 0)
+
+    def charge_replay(self, count: int) -> None:
+        """Take what late events cost, after they were stored: past events that were applied again for them.
+
+        What the bucket lacks is a debt, so that a sender of late events cannot cost more than any other.
+        """
+        self._take(count // REPLAYED_PER_EVENT, 0)
 
     def give_back(self) -> None:
         """Return what this request took."""

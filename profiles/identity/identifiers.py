@@ -38,6 +38,9 @@ MAX_LENGTH_BY_TYPE = {
 }
 """Maximum number of characters of a value, by type."""
 
+MAX_CACHED_LENGTH = 128
+"""Characters of a value of which the normal form is kept in memory."""
+
 _NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
     "email": lambda text, _: normalization.normalize_email(text),
     "phone": normalization.normalize_phone,
@@ -200,7 +203,9 @@ def read_identifier(kind: str, value: object, *, region: str | None = None) -> t
         raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
-    return _normalize_stripped(kind, _check_length(kind, str(value).strip()), region)
+    text = _check_length(kind, str(value).strip())
+    # Long values are read anew, so that no sender fills the memory with them.
+    return (_normalize_stripped if len(text) <= MAX_CACHED_LENGTH else _normalize)(kind, text, region)
 
 
 def _check_length(kind: str, text: str) -> str:
@@ -211,8 +216,7 @@ def _check_length(kind: str, text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=20_000)
-def _normalize_stripped(kind: str, text: str, region: str | None) -> tuple[str, str]:
+def _normalize(kind: str, text: str, region: str | None) -> tuple[str, str]:
     normalizer = _NORMALIZERS.get(kind)
     text = clean_unicode(text, "NFKC" if normalizer else "NFC")
     if is_placeholder(text):
@@ -228,10 +232,13 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> tuple[str, 
     value = _check_length(kind, value)
     if kind == "user_id" and "@" in value and normalization.is_address(value):
         value = given = value.lower()
-    if is_placeholder(value):
+    if value != text and is_placeholder(value):
         fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
         raise BlockedIdentifier(fault)
     return value, given
+
+
+_normalize_stripped = lru_cache(maxsize=20_000)(_normalize)
 
 
 def parse_identifier_input(text: str) -> tuple[str, str]:

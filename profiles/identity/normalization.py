@@ -221,7 +221,8 @@ def read_email(text: str) -> tuple[str, str]:
     is_same_domain = written_domain.lower() == parsed.ascii_domain.lower()
     given = f"{parsed.local_part}@{written_domain if is_same_domain else parsed.ascii_domain}"
     local, domain = unicodedata.normalize("NFKC", parsed.local_part.lower()), parsed.ascii_domain.lower()
-    _check_scripts([local, *parsed.domain.lower().split(".")])
+    if not (local.isascii() and parsed.domain.isascii()):
+        _check_scripts([local, *parsed.domain.lower().split(".")])
     canonical = _canonical_mailbox(local, domain)
     if is_placeholder_email(f"{local}@{domain}") or is_placeholder_email(canonical):
         raise _placeholder_error("email", "mailbox", canonical)
@@ -278,14 +279,14 @@ def normalize_phone(text: str, region: str | None) -> str:
     ``BlockedIdentifier``.
     """
     text = _PHONE_URI_SCHEME.sub("", check_printable("phone", text), count=1)
-    if is_placeholder_phone("".join(c for c in text if c.isdecimal())):
+    if is_placeholder_phone("".join(filter(str.isdecimal, text))):
         raise _placeholder_error("phone", "number", text)
     number = _parse_phone(text, region)
     formatted = _format_e164(number)
     if is_placeholder_phone(phonenumbers.national_significant_number(number)):
         raise _placeholder_error("phone", "number", formatted)
     # Some impossible numbers lose another leading digit when they are parsed again; they cannot be dialled.
-    if _format_e164(_parse_phone(formatted, None)) != formatted:
+    if formatted != text and _format_e164(_parse_phone(formatted, None)) != formatted:
         raise InvalidIdentifier("phone is no number of its country (write it as +49151…)")
     return formatted
 

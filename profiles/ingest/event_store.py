@@ -1,7 +1,7 @@
 """Parsed events before the transaction, the ``event`` rows they become, and the result of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from profiles.db.savepoints import execute_for_each, is_one_by_one
 from profiles.db.sql import encode_jsonb, fetch_as, new_id
 from profiles.events import Event
 from profiles.runs.routing import Route, RouteMatches, match_routes
-from profiles.state.bounds import MAX_PROBLEMS, bound_event
+from profiles.state.bounds import MAX_PROBLEMS, Problem, bound_event
 from profiles.state.event_records import IncomingEvent, MessageRef, parse_event, trust_of
 
 
@@ -45,6 +45,10 @@ class IngestResult:
     """Why it was rejected."""
     code: str = NOT_STORED
     """Of a rejection."""
+    out_of_bounds: tuple[Problem, ...] = ()
+    """Values that were cut or left out, for the answer to the sender."""
+    replayed_events: int = 0
+    """Past events that were applied again, since it arrived after them. A measure of what it cost."""
 
 
 EventName = tuple[str, str]
@@ -112,6 +116,7 @@ class ParsedEvent:
     event: Event | None
     route_matches: RouteMatches
     problems: list[dict[str, Any]] = field(default_factory=list)
+    out_of_bounds: tuple[Problem, ...] = ()
 
 
 def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered: bool) -> ParsedEvent:
@@ -119,12 +124,10 @@ def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered:
     bounded, faults = bound_event(incoming)
     event, fault = parse_event(incoming.type, bounded.properties, verified=incoming.verified)
     asked = match_routes(event, routes, filtered=filtered) if event is not None else RouteMatches()
-    # The API has found the same faults, to tell them in its answer.
-    problems = [*incoming.problems, *(each for each in faults if each not in incoming.problems)]
-    problems += asked.problems
+    problems = [*incoming.problems, *faults, *asked.problems]
     if fault:
         problems.append({"journey": "", "detail": fault})
-    return ParsedEvent(incoming, bounded, new_id(), incoming.content_hash(), event, asked, problems)
+    return ParsedEvent(incoming, bounded, new_id(), incoming.content_hash(), event, asked, problems, faults)
 
 
 def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[EventName, ParsedEvent]:
@@ -150,6 +153,8 @@ class InsertedEvents:
     refused: dict[UUID, str] = field(default_factory=dict)
     """Event that cannot be stored → Postgres's error."""
     superseded_types: set[str] = field(default_factory=set)
+    replayed: dict[UUID, int] = field(default_factory=dict)
+    """Late event → past events of its profile that were applied again."""
 
     async def load_superseded_owners(self, connection: Any) -> list[UUID]:
         """Return the profiles that the superseded events belong to now."""
@@ -272,8 +277,26 @@ def to_results(
         event_id, content = known[p.incoming.source, p.incoming.id]
         status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
         status = IngestStatus.ACCEPTED if event_id == p.event_id else status
-        results.append(IngestResult(p.incoming.id, status, event_id))
+        results.append(
+            IngestResult(
+                p.incoming.id,
+                status,
+                event_id,
+                out_of_bounds=p.out_of_bounds,
+            )
+        )
     return results
+
+
+def with_replayed(results: Sequence[IngestResult], inserted: InsertedEvents) -> list[IngestResult]:
+    """Return the results with how many past events were applied again for each."""
+    if not inserted.replayed:
+        return list(results)
+    counts = inserted.replayed
+    return [
+        replace(result, replayed_events=counts[result.event_id]) if result.event_id in counts else result
+        for result in results
+    ]
 
 
 def rejected(incoming: IncomingEvent, detail: str, code: str = NOT_STORED) -> IngestResult:

@@ -1,9 +1,12 @@
 """Ingest: one Postgres transaction for events, profiles, facts, runs and outbox rows."""
 
+import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -20,7 +23,7 @@ from profiles.commerce.orders import (
 from profiles.commerce.suppressions import flag_sent_before_late_purchase
 from profiles.consent import declarations, effective, topics
 from profiles.db.database import Database
-from profiles.db.savepoints import is_invalid_data, one_by_one, savepoint
+from profiles.db.savepoints import is_invalid_data, one_by_one
 from profiles.error_description import describe_error
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
@@ -38,12 +41,13 @@ from profiles.ingest.event_store import (
     prepare_event,
     rejected,
     to_results,
+    with_replayed,
 )
 from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
 from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
-from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
+from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event, own_cart_id
 from profiles.runs.earlier_events import earlier_event_types, load_earlier_events
 from profiles.runs.routing import ApplyResult, EarlierEvents, Route, RouteMatch, route_event
 from profiles.state.clock import StackClock
@@ -58,10 +62,16 @@ INTERNAL_SOURCE_PREFIX = "waypost/"
 MAX_REFUSALS = 20
 """Events of one request that Postgres may refuse before the rest of its unverified ones are not tried."""
 
+_SLICE_S = 0.005
+"""Seconds of parsing after which other requests get their turn."""
+
 BatchResult = tuple[list[IngestResult], list[IdentityResolution]]
 """The results of events, and how their identities were resolved."""
 
-_DELETE_CARTS = "DELETE FROM cart WHERE profile_id = ANY($1)"
+# Of a profile with events before the window, carts that are closed stay as they are.
+_DELETE_CARTS = (
+    "DELETE FROM cart WHERE profile_id = ANY($1) AND (closed_at IS NULL OR profile_id = ANY($2::uuid[]))"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -112,13 +122,19 @@ class Ingest:
 
         If Postgres refuses a row, the transaction is run again with a subtransaction for each row. An event
         that cannot be stored is then rejected. One of which a derived row cannot be stored is accepted
-        without that row, with a problem. Raises for all other errors, such as an unreachable Postgres, and
-        has then written nothing.
+        without that row, with a problem. Events of which even the rows cannot be told apart are ingested in
+        a transaction each. Raises for all other errors, such as an unreachable Postgres. What is written
+        then, if anything, is a duplicate when it is sent again.
         """
         prepared: list[ParsedEvent] = []
         results: dict[int, IngestResult] = {}
         positions = []
+        slice_end = time.monotonic() + _SLICE_S
         for position, event in enumerate(events):
+            if time.monotonic() > slice_end:
+                # Gives way, so that other requests do not wait for a large batch.
+                await asyncio.sleep(0)
+                slice_end = time.monotonic() + _SLICE_S
             try:
                 prepared.append(prepare_event(event, self._routes, filtered=self._filtered))
                 positions.append(position)
@@ -131,19 +147,14 @@ class Ingest:
 
     async def _store(self, prepared: Sequence[ParsedEvent]) -> list[IngestResult]:
         """Store prepared events: together, else row by row, else event by event."""
-
-        async def row_by_row(connection: Any) -> BatchResult:
-            with one_by_one():
-                return await self._ingest_batch(connection, prepared)
-
-        attempts = (
-            lambda connection: self._ingest_batch(connection, prepared),
-            row_by_row,
-            lambda connection: self._ingest_event_by_event(connection, prepared),
+        attempts: tuple[Callable[[], Awaitable[BatchResult]], ...] = (
+            lambda: self._database.run(lambda connection: self._ingest_batch(connection, prepared)),
+            lambda: self._database.run(partial(self._ingest_row_by_row, prepared=prepared)),
+            lambda: self._ingest_event_by_event(prepared),
         )
         for attempt in attempts:
             try:
-                results, resolutions = await self._database.run(attempt)
+                results, resolutions = await attempt()
             except Exception as error:
                 if attempt is attempts[-1] or not is_invalid_data(error):
                     raise
@@ -163,8 +174,17 @@ class Ingest:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
 
-    async def _ingest_event_by_event(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
-        """Ingest each event in a savepoint: the verified ones first, then those that withdraw a consent.
+    async def _ingest_row_by_row(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
+        with one_by_one():
+            return await self._ingest_batch(connection, prepared)
+
+    async def _ingest_event_by_event(self, prepared: Sequence[ParsedEvent]) -> BatchResult:
+        """Ingest each event in a transaction of its own, the verified ones first, then those that
+        withdraw a consent.
+
+        In one transaction the rows of later events would be inserted while the profiles of earlier ones are
+        locked, which is against the order of locks. An error that is not of the data ends it, and what was
+        committed before is a duplicate when it is sent again.
 
         After ``MAX_REFUSALS`` refused events of one request, its other unverified events are rejected.
         """
@@ -182,15 +202,16 @@ class Ingest:
                 )
                 results[position] = rejected(incoming, detail, TOO_MANY_REFUSED)
                 continue
-            faults: list[Exception] = []
-            async with savepoint(connection, faults.append):
-                with one_by_one():
-                    [result], resolved = await self._ingest_batch(connection, [prepared[position]])
-                results[position] = result
+            try:
+                [results[position]], resolved = await self._database.run(
+                    partial(self._ingest_row_by_row, prepared=[prepared[position]])
+                )
                 resolutions += resolved
-            if faults:
+            except Exception as error:
+                if not is_invalid_data(error):
+                    raise
                 refusals[incoming.request] += 1
-                results[position] = rejected(incoming, f"this event could not be taken in: {faults[0]!r}")
+                results[position] = rejected(incoming, f"this event could not be taken in: {error!r}")
         return [results[position] for position in range(len(prepared))], resolutions
 
     async def _ingest_batch(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
@@ -206,7 +227,7 @@ class Ingest:
             now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
             resolutions.append(await self._apply_batch(connection, new_events, inserted, calendar))
-        return results, resolutions
+        return with_replayed(results, inserted), resolutions
 
     async def _keep_withdrawals(
         self,
@@ -255,12 +276,15 @@ class Ingest:
         )
         # A new statement after the locks sees what was committed while they were waited for.
         outdated = await inserted.load_superseded_owners(connection)
-        batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for, outdated)
+        batch = await EventBatch.load(
+            connection, stored_events, resolved, self._rules.rule_for, _run_keys(new_events), outdated
+        )
         batch.changes.unstarted_runs = self._unstarted_runs
         for event, parsed in zip(stored_events, new_events, strict=True):
             row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
-        batch.apply()
+        await batch.apply()
+        inserted.replayed = batch.replayed_events()
         matches = [parsed.route_matches.matches for parsed in new_events]
         await batch.load_earlier_events(connection, matches, calendar)
         for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
@@ -341,6 +365,13 @@ def _count_left_out(
     return counts
 
 
+def _run_keys(new_events: Sequence[ParsedEvent]) -> set[str]:
+    """Return the keys that the runs of events may have, as far as the events themselves tell."""
+    keys = {match.key for p in new_events for match in p.route_matches.matches}
+    keys |= {own_cart_id(p.bounded) for p in new_events if p.route_matches.matches}
+    return {key for key in keys if key}
+
+
 def _describe_missing_owner(event: StoredEvent) -> str:
     if event.incoming.identifiers:
         return "what it names is shared by so many that it is nobody's: it counts for no one"
@@ -354,8 +385,12 @@ class EventBatch:
     events: Sequence[StoredEvent]
     resolution: IdentityResolution
     profiles: dict[UUID, ProfileState]
-    late_histories: dict[UUID, list[tuple[StoredEvent, bool]]] = field(default_factory=dict)
-    """Profile that got an event older than its carts → its events, with whether each is its own."""
+    late_events: dict[UUID, list[StoredEvent]] = field(default_factory=dict)
+    """Profile → new events that belong before others in the projection of its carts."""
+    window_starts: dict[UUID, datetime | None] = field(default_factory=dict)
+    """Profile with late or superseded events → since when its carts can be computed anew; None: always."""
+    cart_windows: dict[UUID, replay.CartWindow] = field(default_factory=dict)
+    """Profile of which the carts are computed anew → the events that they are computed from."""
     previous_zones: dict[UUID, Any] = field(default_factory=dict)
     """Profile → time zone before the events are applied."""
     changes: UnitOfWork = field(default_factory=UnitOfWork)
@@ -381,66 +416,109 @@ class EventBatch:
         events: Sequence[StoredEvent],
         resolved: IdentityResolution,
         rule_for: SuppressionRuleLookup,
+        run_keys: Collection[str] = (),
         outdated: Sequence[UUID] = (),
     ) -> "EventBatch":
         """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses.
+
+        ``run_keys``: keys that runs of the events may have.
 
         ``outdated``: profiles with a superseded event. Their carts are computed anew.
         """
         profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values()), *outdated}
         events = await resolve_order_lines(connection, events, rule_for)
-        batch = cls(events, resolved, await load_profile_states(connection, sorted(profile_ids)))
+        has_orders = any(map(orders.is_purchase, events))
+        batch = cls(
+            events,
+            resolved,
+            await load_profile_states(connection, sorted(profile_ids), run_keys, refunds=has_orders),
+        )
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
         }
         declared = [(events[position], owner) for position, owner in resolved.owners.items()]
         batch.changes.consent_topics = await topics.load_topics(connection, declared)
-        if late := list(dict.fromkeys([*batch._find_late_profiles(), *outdated])):
-            batch.late_histories = await replay.load_history(connection, late)
+        late = batch.late_events = batch._find_late_events()
+        if concerned := list(dict.fromkeys([*late, *outdated])):
+            batch.window_starts = await replay.load_window_starts(connection, concerned)
+            replayed = {
+                profile_id: since
+                for profile_id, since in batch.window_starts.items()
+                if profile_id in outdated
+                or any(since is None or event.time > since for event in late[profile_id])
+            }
+            batch.cart_windows = await replay.load_cart_windows(connection, replayed)
         return batch
 
-    def _find_late_profiles(self) -> list[UUID]:
-        late: dict[UUID, None] = {}
+    def _find_late_events(self) -> dict[UUID, list[StoredEvent]]:
+        """Return profile → events that belong before others in the projection of its carts."""
+        late: dict[UUID, list[StoredEvent]] = {}
         for position, event in enumerate(self.events):
             if event.incoming.type not in ORDER_SENSITIVE_EVENT_TYPES:
                 continue
             for profile_id in self._concerned_profiles(position):
                 last = self.profiles[profile_id].carts_sort_key
                 if last is not None and event.sort_key < last:
-                    late[profile_id] = None
-        return list(late)
+                    late.setdefault(profile_id, []).append(event)
+        return late
 
     def _concerned_profiles(self, position: int) -> tuple[UUID, ...]:
         owner = self.resolution.owners.get(position)
         return () if owner is None else (owner, *self.resolution.other_profiles.get(position, ()))
 
-    def apply(self) -> None:
-        """Apply every event to its profile, in the order of event times."""
-        for profile_id, history in self.late_histories.items():
+    def replayed_events(self) -> dict[UUID, int]:
+        """Return late event → past events of its profiles that were applied again for it."""
+        counts: dict[UUID, int] = {}
+        for profile_id, window in self.cart_windows.items():
+            for event in self.late_events.get(profile_id, ())[:1]:
+                counts[event.event_id] = counts.get(event.event_id, 0) + len(window.events)
+        return counts
+
+    async def apply(self) -> None:
+        """Apply every event to its profile, in the order of event times. Gives way to other tasks."""
+        in_order = sorted(range(len(self.events)), key=lambda index: self.events[index].sort_key)
+        for profile_id in self.window_starts:
+            for position in in_order:
+                if self._is_before_window(position, profile_id):
+                    # On the carts as they are. A purchase takes out what it bought, the others change none.
+                    self._apply_one(position, self.profiles[profile_id])
+        for profile_id, window in self.cart_windows.items():
             person = self.profiles[profile_id]
             person.carts, person.carts_sort_key = {}, None
             person.is_dirty = True
             # Past events are applied again for the carts alone; their other effects are stored.
-            self._replay_with_history(person, history)
-        for position in sorted(range(len(self.events)), key=lambda index: self.events[index].sort_key):
+            self._replay_with_window(person, window)
+            await asyncio.sleep(0)
+        for position in in_order:
             for profile_id in self._concerned_profiles(position):
-                if profile_id not in self.late_histories:
+                if profile_id not in self.cart_windows and not self._is_before_window(position, profile_id):
                     self._apply_one(position, self.profiles[profile_id])
-        for profile_id in self.late_histories:
+        for profile_id in self.cart_windows:
             person = self.profiles[profile_id]
             for key in [key for key in self.changes.carts if key[0] == profile_id]:
                 del self.changes.carts[key]
             for cart in person.carts.values():
                 self.changes.save_cart(person, cart)
 
-    def _replay_with_history(self, person: ProfileState, history: list[tuple[StoredEvent, bool]]) -> None:
+    def _is_before_window(self, position: int, profile_id: UUID) -> bool:
+        """Return whether a new event is older than what a profile's carts are computed from."""
+        since, event = self.window_starts.get(profile_id), self.events[position]
+        return (
+            since is not None
+            and event.time <= since
+            and event.incoming.type in ORDER_SENSITIVE_EVENT_TYPES
+            and profile_id in self._concerned_profiles(position)
+        )
+
+    def _replay_with_window(self, person: ProfileState, window: replay.CartWindow) -> None:
         """Apply past and new events of one profile in the order of event times."""
         timeline: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
-            *((pair[0].sort_key, pair) for pair in history),
+            *((pair[0].sort_key, pair) for pair in window.events),
             *(
                 (event.sort_key, position)
                 for position, event in enumerate(self.events)
                 if person.profile_id in self._concerned_profiles(position)
+                and not self._is_before_window(position, person.profile_id)
             ),
         ]
         for _, item in sorted(timeline, key=lambda entry: entry[0]):
@@ -451,6 +529,8 @@ class EventBatch:
 
     def _apply_one(self, position: int, person: ProfileState) -> None:
         event = self.events[position]
+        if self._is_before_window(position, person.profile_id):
+            event = replace(event, is_before_window=True)
         try:
             self._apply_to(position, event, person)
         except Exception as error:
@@ -493,7 +573,7 @@ class EventBatch:
         if position not in self.results:
             return
         person, applied = self.profiles[self.resolution.owners[position]], self.results[position]
-        if person.profile_id in self.late_histories:
+        if person.profile_id in self.cart_windows:
             applied = applied.with_renamed_carts(person.renamed_carts)
         assigned = {"profile_id": person.profile_id, "cart_id": applied.cart_id}
         self.changes.events[event.event_id] |= assigned
@@ -517,8 +597,9 @@ class EventBatch:
 
     async def write(self, connection: Any, at: datetime) -> int:
         """Write all changes and what depends on them. Returns how many messages a late purchase overtook."""
-        if self.late_histories:
-            await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
+        if self.cart_windows:
+            whole = [each for each, window in self.cart_windows.items() if window.since is None]
+            await connection.execute(_DELETE_CARTS, sorted(self.cart_windows), whole)
         await self.changes.write(connection, self.profiles)
         placed = {position: event for position, event in enumerate(self.events) if orders.is_purchase(event)}
         buyers = dict.fromkeys(chain(*map(self._concerned_profiles, placed)))

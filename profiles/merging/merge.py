@@ -133,13 +133,12 @@ async def _reassign_and_rebuild(
         }
         # Events of a newly quarantined key go to another profile if they name its identifiers too.
         to_quarantine = [old for old, new in part.merged().items() if new in result.quarantine_profiles]
-        for old_id in dict.fromkeys((*part.profiles_to_reassign(), *to_quarantine)):
-            await reassign_by_event(connection, old_id, good, part.profile_by_key, vouched)
-        for old_id, successor in part.merged().items():
-            await reassign_all(connection, old_id, successor)
-        for old_id, successor in part.dissolved().items():
-            result.replaced_by[old_id] = successor
-            await connection.execute(MARK_MERGED, successor, old_id)
+        by_event = list(dict.fromkeys((*part.profiles_to_reassign(), *to_quarantine)))
+        await reassign_by_event(connection, by_event, good, part.profile_by_key, vouched)
+        await reassign_all(connection, part.merged())
+        if dissolved := part.dissolved():
+            result.replaced_by |= dissolved
+            await connection.execute(MARK_MERGED, list(dissolved.values()), list(dissolved))
     quarantine_profiles = result.quarantine_profiles & profile_ids
     await rebuild.rebuild_profiles(
         connection, profile_ids, involved, pre_merge, profile_of, quarantine_profiles, context.at

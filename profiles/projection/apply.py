@@ -29,6 +29,11 @@ ORDER_SENSITIVE_EVENT_TYPES = frozenset(
 )
 """Names of the events that must be applied to a profile's carts in canonical order."""
 
+BEFORE_WINDOW_PROBLEM = (
+    "it is older than the newest events of its profile, from which carts are computed, and changes no cart; "
+    "send events sooner"
+)
+
 _CART_ID_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
 
 _STATUS_BY_EVENT_TYPE = {
@@ -55,6 +60,13 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
         if stored.incoming.type == "Order Completed" or isinstance(stored.event, CheckoutStarted):
             _apply_checkout(person, stored, changes)
         return ApplyResult(None, ())
+    if stored.is_before_window and isinstance(
+        stored.event, (ProductAdded, CartViewed, CheckoutStarted, PriceDropped)
+    ):
+        if isinstance(stored.event, CheckoutStarted):
+            _apply_checkout(person, stored, changes)
+        changes.add_problem(stored.event_id, "", BEFORE_WINDOW_PROBLEM)
+        return ApplyResult(own_cart_id(stored.incoming), ())
     match stored.incoming.type:
         case "Order Completed":
             own = own_cart_id(stored.incoming)

@@ -1,8 +1,15 @@
-"""Replay: compute profiles anew from their events, in canonical order."""
+"""Replay: compute profiles anew from their events, in canonical order.
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
+A late event has a profile's carts computed anew from its newest events alone, so that it costs the same
+whatever the profile's history. Events before that window change no cart: a cart then loses the lines that
+were added before, and never gets one back.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +18,28 @@ import orjson
 from profiles.commerce.orders import apply_shared_purchase, restore_order_lines
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.projection.computed import load_last_seen
+from profiles.state import bounds
 from profiles.state.bounds import bound_event
-from profiles.state.cart import generated_cart_id, is_generated_cart_id
+from profiles.state.cart import generated_cart_id, generated_event_id, is_generated_cart_id
 from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
+
+_SLICE_S = 0.005
+"""Seconds of replay after which other requests get their turn."""
+
+# The sort time of an event is at most its arrival. So all events with a sort time after the arrival of the
+# last event before the window arrived later too, and are in it.
+# Both limits are inside of the scan, which is of an index.
+_SELECT_WINDOWS = """
+SELECT p.profile_id, (SELECT max(n.at) FROM (
+    SELECT at, row_number() OVER w AS scanned, count(*) FILTER (WHERE type = ANY($2)) OVER w AS replayed
+    FROM (SELECT at, type, event_id FROM event WHERE profile_id = p.profile_id
+      ORDER BY at DESC LIMIT $3) newest
+    WINDOW w AS (ORDER BY at DESC, event_id ROWS UNBOUNDED PRECEDING)) n
+  WHERE n.scanned = $3 OR n.replayed = $4) AS since
+FROM unnest($1::uuid[]) AS p(profile_id)
+"""
 
 # How an order's lines were resolved on arrival, from the rows of its owner.
 _ORDER_LINES_COLUMN = """CASE WHEN e.type IN ('Order Completed', 'Order Updated') THEN (
@@ -23,21 +47,38 @@ _ORDER_LINES_COLUMN = """CASE WHEN e.type IN ('Order Completed', 'Order Updated'
   LEFT JOIN suppression o ON o.profile_id = e.profile_id AND o.event_id = u.event_id AND o.line = u.line
   WHERE u.event_id = e.event_id)::text END AS bought"""
 
+_EVENT_COLUMNS = f"""{_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id,
+  e.type, e.channel, e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties"""
+
 # Views of pages and products change only when a profile was last seen, so they are not read. What another
 # profile bought is removed from this profile's carts as well, if the order names both.
 _SELECT_HISTORY = f"""
-SELECT e.profile_id AS replayed_profile, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id,
-  e.type, e.channel, e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties,
+SELECT e.profile_id AS replayed_profile, {_EVENT_COLUMNS},
   e.traits::text AS traits, e.context::text AS context, e.identifiers::text AS identifiers,
   e.superseded_by IS NOT NULL AS is_superseded
 FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{{}}'::jsonb
   OR e.context ?| ARRAY['timezone', 'locale'])
 UNION ALL
-SELECT s.profile_id, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel,
-  e.time, e.at, e.verified, e.cart_id, e.properties::text, '{{}}', '{{}}', '{{}}', false
+SELECT s.profile_id, {_EVENT_COLUMNS}, '{{}}', '{{}}', '{{}}', false
 FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
   ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id AND e.superseded_by IS NULL
 """  # noqa: S608 - constant fragment
+
+# The same since an instant, for the carts alone.
+_SELECT_CART_HISTORY = f"""
+SELECT w.profile_id AS replayed_profile, {_EVENT_COLUMNS}, e.superseded_by IS NOT NULL AS is_superseded
+FROM unnest($1::uuid[], $3::timestamptz[]) AS w(profile_id, since)
+JOIN event e ON e.profile_id = w.profile_id AND e.at > w.since AND e.time > w.since AND e.type = ANY($2)
+UNION ALL
+SELECT s.profile_id, {_EVENT_COLUMNS}, false
+FROM unnest($1::uuid[], $3::timestamptz[]) AS w(profile_id, since)
+JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
+  ON s.profile_id = w.profile_id
+JOIN event e ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
+  AND e.superseded_by IS NULL AND e.at > w.since AND e.time > w.since
+"""  # noqa: S608 - constant fragment
+
+_SELECT_OWNED = "SELECT profile_id, event_id FROM event WHERE event_id = ANY($1) AND profile_id = ANY($2)"
 
 _SELECT_LAPSES = """
 SELECT profile_id, max(substring(id FROM '[^/]+$')::timestamptz) AS lapsed_after FROM event
@@ -46,21 +87,92 @@ WHERE profile_id = ANY($1) AND type = 'Customer Lapsed' AND source = 'waypost/sw
 """
 
 
-async def load_history(
-    connection: Any, profile_ids: Collection[UUID]
-) -> dict[UUID, list[tuple[StoredEvent, bool]]]:
-    """Return each profile's events that change its state, in canonical order, with whether it is its own."""
-    history: dict[UUID, list[tuple[StoredEvent, bool]]] = {profile_id: [] for profile_id in profile_ids}
-    for row in await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES)):
+PastEvents = list[tuple[StoredEvent, bool]]
+"""Events of a profile in canonical order, with whether each is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CartWindow:
+    """The newest events of a profile, from which its carts are computed anew."""
+
+    since: datetime | None
+    """Events with this sort time or an earlier one change no cart. None: the window holds all events."""
+    events: PastEvents
+
+
+async def load_history(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, PastEvents]:
+    """Return all events of each profile that change its state, in canonical order. For merges and splits."""
+    rows = await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES))
+    return await _to_histories(connection, profile_ids, rows)
+
+
+async def load_window_starts(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, datetime | None]:
+    """Return the start of each profile's ``CartWindow``; None for all of its events."""
+    # The next event after as many decides: with no more than that, the window holds all.
+    limits = (bounds.MAX_SCANNED_EVENTS + 1, bounds.MAX_REPLAYED_EVENTS + 1)
+    types = list(ORDER_SENSITIVE_EVENT_TYPES)
+    rows = await connection.fetch(_SELECT_WINDOWS, list(profile_ids), types, *limits)
+    return {row["profile_id"]: row["since"] for row in rows}
+
+
+async def load_cart_windows(
+    connection: Any, starts: Mapping[UUID, datetime | None]
+) -> dict[UUID, CartWindow]:
+    """Return the newest events of each profile that change its carts. ``starts``: the windows' beginnings.
+
+    In time and memory bounded by ``MAX_REPLAYED_EVENTS`` for each profile. Gives way to other tasks.
+    """
+    if not starts:
+        return {}
+    begin = [each or datetime.min.replace(tzinfo=UTC) for each in starts.values()]
+    arguments = (list(starts), list(ORDER_SENSITIVE_EVENT_TYPES), begin)
+    rows = await connection.fetch(_SELECT_CART_HISTORY, *arguments)
+    histories = await _to_histories(connection, starts, rows)
+    return {profile_id: CartWindow(starts[profile_id], events) for profile_id, events in histories.items()}
+
+
+async def _to_histories(
+    connection: Any, profile_ids: Collection[UUID], rows: Sequence[Any]
+) -> dict[UUID, PastEvents]:
+    histories: dict[UUID, PastEvents] = {profile_id: [] for profile_id in profile_ids}
+    slice_end = time.monotonic() + _SLICE_S
+    for row in rows:
         own = row["profile_id"] == row["replayed_profile"]
-        history[row["replayed_profile"]].append((_to_stored_event(row), own))
-    for events in history.values():
+        histories[row["replayed_profile"]].append((_to_stored_event(row), own))
+        if time.monotonic() > slice_end:
+            await asyncio.sleep(0)
+            slice_end = time.monotonic() + _SLICE_S
+    own_cart_ids = await _load_own_cart_ids(connection, histories)
+    for profile_id, events in histories.items():
         events.sort(key=lambda pair: pair[0].sort_key)
-        own_cart_ids = {generated_cart_id(stored.event_id) for stored, own in events if own}
         for position, (stored, own) in enumerate(events):
-            if is_generated_cart_id(stored.cart_id) and stored.cart_id not in own_cart_ids:
+            if is_generated_cart_id(stored.cart_id) and (profile_id, stored.cart_id) not in own_cart_ids:
                 events[position] = replace(stored, has_foreign_cart_id=True), own
-    return history
+    return histories
+
+
+async def _load_own_cart_ids(connection: Any, histories: Mapping[UUID, PastEvents]) -> set[tuple[UUID, str]]:
+    """Return (profile, generated cart id) where the cart began with an event that is the profile's own.
+
+    A statement is run only for carts that began before the window, or with another profile's event.
+    """
+    known = {
+        (profile_id, generated_cart_id(stored.event_id))
+        for profile_id, events in histories.items()
+        for stored, own in events
+        if own
+    }
+    began = (
+        generated_event_id(stored.cart_id)
+        for profile_id, events in histories.items()
+        for stored, _ in events
+        if stored.cart_id and (profile_id, stored.cart_id) not in known
+    )
+    unknown = {event_id for event_id in began if event_id is not None}
+    if unknown:
+        rows = await connection.fetch(_SELECT_OWNED, sorted(unknown), list(histories))
+        known |= {(row["profile_id"], generated_cart_id(row["event_id"])) for row in rows}
+    return known
 
 
 def replay_events(person: ProfileState, events: Iterable[tuple[StoredEvent, bool]]) -> None:

@@ -155,7 +155,10 @@ async def _reroute(
     never_entered: tuple[str, str, datetime] | None = None,
 ) -> None:
     """Route stored events again. ``never_entered``: journey, key and entry that re-entry rules ignore."""
-    person = (await load_profile_states(connection, [profile_id]))[profile_id]
+    keys = [
+        key for key in (never_entered[1] if never_entered else None, *(row["cart_id"] for row in rows)) if key
+    ]
+    person = (await load_profile_states(connection, [profile_id], keys))[profile_id]
     if never_entered is not None:
         journey, stored_key, entered = never_entered
         key = run_key(stored_key)

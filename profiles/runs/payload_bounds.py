@@ -26,6 +26,9 @@ _LINE_TEXT_LENGTHS = {"name": 200, "url": 500, "image_url": 500}
 
 _MAX_WORD_LENGTH = 255
 
+MAX_CACHED_TEXT = 600
+"""Characters of a line's name and links with which its encoded form is kept."""
+
 _STEPS = ((500, 100), (100, 20), (40, 5))
 """Lengths of (texts, lists and objects) to which the fields of a large event are cut, one after the other."""
 
@@ -35,7 +38,8 @@ def bounded_cart(lines: Sequence[Item]) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     size = 0
     for item in reversed(lines[-MAX_LINES:]):
-        line, line_size = _encoded_line(item)
+        is_long = sum(len(text) for text in (item.name, item.url, item.image_url) if text) > MAX_CACHED_TEXT
+        line, line_size = (_encode_line if is_long else _encoded_line)(item)
         size += line_size
         if kept and size > MAX_CART_BYTES:
             break
@@ -43,10 +47,13 @@ def bounded_cart(lines: Sequence[Item]) -> list[dict[str, Any]]:
     return kept[::-1]
 
 
-@lru_cache(maxsize=4096)
-def _encoded_line(item: Item) -> tuple[dict[str, Any], int]:
+def _encode_line(item: Item) -> tuple[dict[str, Any], int]:
     line = _bounded_line(item.model_dump(mode="json", exclude_none=True))
     return line, len(orjson.dumps(line)) + 1
+
+
+# A line is signalled with each event of its cart. Long ones are not kept, so that no sender fills the memory.
+_encoded_line = lru_cache(maxsize=4096)(_encode_line)
 
 
 def bounded_fields(declared: dict[str, Any]) -> dict[str, Any]:

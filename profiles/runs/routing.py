@@ -35,6 +35,9 @@ MAX_WORKFLOW_ID_BYTES = 255
 MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
 
+MAX_LIVE_RUNS = 100
+"""Live runs of a profile beyond which an unverified event starts no other. Each event reads them all."""
+
 FEED_EVENTS = (PriceDropped, BackInStock, OutOfStock)
 """Statements of the shop about a product, which go to everybody with that product in the cart."""
 
@@ -337,6 +340,10 @@ class _Start:
     ) -> bool:
         """Return whether the run may start. If not, record why, unless it is the journey's re-entry rule."""
         journey, verified = self.match.route.name, self.stored.incoming.verified
+        if not verified and len(self.person.runs) >= MAX_LIVE_RUNS:
+            fault = f"the profile has {MAX_LIVE_RUNS} live runs; none was started"
+            changes.add_problem(self.stored.event_id, journey, fault)
+            return False
         entries = self.person.entries_against(journey, self.key, verified=verified)
         if not self.match.route.may_enter(entries, self.stored.at):
             return False

@@ -42,6 +42,12 @@ MAX_CART_LINES = 200
 MAX_OPEN_CARTS = 50
 """Open carts of one profile. Of more, the one that changed least recently is closed."""
 
+MAX_REPLAYED_EVENTS = 500
+"""The newest events of carts and orders of a profile that a late event has applied again."""
+
+MAX_SCANNED_EVENTS = 3_000
+"""The newest events of any type of a profile among which those are found."""
+
 MAX_UNVERIFIED_LINES = 500
 """Products of an unverified event. Those of a verified event all count: nothing bought is promoted."""
 
@@ -308,6 +314,8 @@ def limits_table() -> Iterator[tuple[str, str, str]]:
     yield "`bundle`", f"{MAX_BUNDLE_PARTS} ids", "the first count"
     yield "a cart", f"{MAX_CART_LINES} lines", "the oldest go"
     yield "open carts of a profile", f"{MAX_OPEN_CARTS}", "the one that changed least recently is closed"
+    newest = f"{MAX_REPLAYED_EVENTS} newest of carts and orders, among the {MAX_SCANNED_EVENTS:,} newest"
+    yield "events of a profile before which a late one counts", newest, "it changes no cart; see below"
     yield "`traits` of an event or a profile", f"{MAX_TRAITS}", "left out; of a profile, the weakest go"
     yield (
         "topics of consent of a profile",

@@ -146,3 +146,11 @@ def generated_cart_id(event_id: UUID) -> str:
 def is_generated_cart_id(cart_id: str | None) -> bool:
     """Return whether Waypost generated a cart's id."""
     return cart_id is not None and cart_id.startswith(GENERATED_CART_PREFIX)
+
+
+def generated_event_id(cart_id: str) -> UUID | None:
+    """Return the id of the event that a cart began with, if Waypost generated the cart's id from it."""
+    try:
+        return UUID(cart_id.removeprefix(GENERATED_CART_PREFIX)) if is_generated_cart_id(cart_id) else None
+    except ValueError:
+        return None

@@ -122,6 +122,9 @@ class StoredEvent:
     """Whether that id was generated from an event that is not, or no longer, one of this profile."""
     is_superseded: bool = False
     """Whether a verified event took its place. What it says of a cart then no longer counts."""
+    is_before_window: bool = False
+    """Whether it is older than what its profile's carts are computed from. It then puts nothing into a
+    cart. An order and a removal take out what they name."""
     order_lines: tuple[OrderLine, ...] | None = None
     """The lines of an order, with the policy and the catalog applied; None: not yet computed."""
 

@@ -1,6 +1,6 @@
 """The state of a locked profile: what events change, and what they are routed by."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,16 @@ from profiles.reading.amounts import read_money
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey
-from profiles.state.run_keys import run_key
+from profiles.state.run_keys import RUN_KEY_SQL, run_key
 from profiles.state.traits import TraitOrigins, TraitValues
 
-_SELECT_PROFILE_STATES = """
+MAX_ENDED_RUNS = 500
+"""The newest ended runs of a profile that are read, beside those with a key of the events at hand."""
+
+MAX_REFUNDS = 500
+"""Refunds and cancellations of a profile that are read with an order: verified ones first, then the newer."""
+
+_SELECT_PROFILE_STATES = f"""
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.preferred_hour IS NOT NULL AS has_preferred_hour,
   EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
@@ -28,19 +34,22 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
   (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
       r.clock_offset_s, r.workflow_id, r.verified, r.unverified_signals, r.entry_digest)
-      ORDER BY r.entered_at, r.run_id) FROM run r
-    WHERE r.profile_id = p.profile_id)::text AS runs,
+      ORDER BY r.entered_at, r.run_id)
+    FROM (SELECT *, CASE WHEN state = 'ended' THEN row_number() OVER (PARTITION BY state = 'ended'
+        ORDER BY entered_at DESC) ELSE 0 END AS place FROM run WHERE profile_id = p.profile_id) r
+    WHERE r.place <= $4 OR {RUN_KEY_SQL} = ANY($2) OR r.key = p.profile_id::text)::text AS runs,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
     FROM audience_member a
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
-  (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)) FROM event e
-    WHERE e.profile_id = p.profile_id AND e.type IN ('Order Refunded', 'Order Cancelled')
-      AND e.superseded_by IS NULL
-  )::text AS undone_orders
+  CASE WHEN $3 THEN (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)) FROM (
+      SELECT type, properties, verified FROM event
+      WHERE profile_id = p.profile_id AND type IN ('Order Refunded', 'Order Cancelled')
+        AND superseded_by IS NULL ORDER BY verified DESC, at DESC LIMIT $5) e
+  )::text END AS undone_orders
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
-"""
+"""  # noqa: S608 - constant fragment
 
 _STORED_FIELDS = (
     *("profile_id", "context_timezone", "context_locale", "email_from_order", "email_since", "vouched"),
@@ -216,13 +225,19 @@ def original_cart_key(key: str, workflow_id: str) -> str:
     return workflow_id.split("/")[-2] if key.startswith(GENERATED_CART_PREFIX) else key
 
 
-async def load_profile_states(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, ProfileState]:
-    """Read the state of canonical profiles in one round trip. Locks held: the profiles'."""
+async def load_profile_states(
+    connection: Any, profile_ids: Sequence[UUID], run_keys: Collection[str] = (), *, refunds: bool = False
+) -> dict[UUID, ProfileState]:
+    """Read the state of canonical profiles in one round trip. Locks held: the profiles'.
+
+    ``run_keys``: keys of which all ended runs are read. ``refunds``: whether an order is among the events.
+    """
     if not profile_ids:
         return {}
+    arguments = (list(profile_ids), list(run_keys), refunds, MAX_ENDED_RUNS, MAX_REFUNDS)
     return {
         row["profile_id"]: _to_profile_state(row)
-        for row in await connection.fetch(_SELECT_PROFILE_STATES, list(profile_ids))
+        for row in await connection.fetch(_SELECT_PROFILE_STATES, *arguments)
     }
 
 

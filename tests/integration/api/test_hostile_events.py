@@ -1,12 +1,17 @@
 """What the API answers to events that are out of bounds, or that take the id of another sender."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from tests.support.environments.api import SERVER, SERVER_KEYS, WRITE, OpenApi, event
+from tests.support.environments.api import SERVER, SERVER_KEYS, WRITE, OpenApi, event, opened
 
 API_SETTINGS = SERVER_KEYS
+
+
+def at(minutes_ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat()
 
 
 async def test_values_out_of_bounds_are_problems_of_an_accepted_event(api: OpenApi) -> None:
@@ -57,3 +62,24 @@ async def test_a_server_key_gets_its_id_where_a_page_took_it(api: OpenApi) -> No
     ]
 
     assert answers == ["accepted", "accepted", "duplicate", "conflict"]
+
+
+async def test_a_page_pays_for_what_its_late_events_cost(database_url: str) -> None:
+    """A late event has the past events of its profile applied again, which the sender's budget pays for."""
+    past = [
+        event("Product Added", f"past-{number}", properties={"product_id": "lamp"}, time=at(500 - number))
+        for number in range(300)
+    ]
+    late = [
+        event("Product Added", f"late-{number}", properties={"product_id": "rug"}, time=at(490))
+        for number in range(4)
+    ]
+    async with opened(database_url, **SERVER_KEYS, waypost_address_events_per_s=2) as api:
+        await api.results("/v1/events", past, headers=SERVER)
+        await api.rows("UPDATE event SET at = time")
+        pages = [(await api.send("/v1/events", each)).status_code for each in late]
+        [tills] = await api.results("/v1/events", event("Order Completed", time=at(495)), headers=SERVER)
+
+    # 40 events, of which each of these costs 30.
+    assert pages == [200, 200, 429, 429]
+    assert tills["status"] == "accepted"

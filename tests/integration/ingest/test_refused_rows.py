@@ -144,6 +144,26 @@ async def test_after_many_refusals_the_rest_of_that_request_alone_is_not_tried(
     assert await facts.values("SELECT item FROM suppression") == ["lamp"]
 
 
+async def test_event_by_event_no_row_is_inserted_while_profiles_are_locked(
+    facts: IngestHarness, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events, identifiers, profiles: a transaction that takes them in another order can deadlock."""
+    original = pipeline.Ingest._ingest_batch
+
+    async def fails_for_many(ingest: Any, connection: Any, prepared: Any) -> Any:
+        if len(prepared) > 1:
+            raise ValueError("a bug")
+        transactions.append(await connection.fetchval("SELECT pg_current_xact_id()::text"))
+        return await original(ingest, connection, prepared)
+
+    transactions: list[str] = []
+    monkeypatch.setattr(pipeline.Ingest, "_ingest_batch", fails_for_many)
+    results = await facts.ingest([bought(facts), facts.event("Page Viewed", email=ADA)])
+
+    assert [result.status for result in results] == ["accepted", "accepted"]
+    assert len(set(transactions)) == 2
+
+
 async def test_an_error_that_is_not_of_the_data_is_raised_and_nothing_is_written(
     facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

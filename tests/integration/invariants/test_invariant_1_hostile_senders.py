@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
@@ -10,9 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiles.db.database import Database
-from profiles.ingest import event_store
+from profiles.ingest import event_store, pipeline
 from profiles.ingest.event_store import IngestStatus
-from profiles.state.event_records import IncomingEvent
+from profiles.projection.apply import apply_event
+from profiles.runs.routing import ApplyResult
+from profiles.state import bounds
+from profiles.state.event_records import IncomingEvent, StoredEvent
+from profiles.state.profile_state import ProfileState
+from profiles.state.unit_of_work import UnitOfWork
 from tests.support.environments.gate import GateHarness, PausedCommitDatabase, shopper
 from tests.support.environments.ingest import CARTS, PEOPLE, IngestHarness
 from tests.support.generators.hostile_events import hostile_events
@@ -185,3 +191,47 @@ async def test_invariant_1_whatever_a_stranger_sent_before_a_purchase_and_an_opt
     assert await facts.values(state, owner) == ["withdrawn"]
     left_out = "SELECT problems::text FROM event WHERE problems::text ~ 'could not be (stored|applied)'"
     assert await facts.values(left_out) == []
+
+
+def long_history(gate_env: GateHarness, count: int) -> list[IncomingEvent]:
+    """Additions to the customer's cart that a stranger sends with the public key."""
+    return [
+        replace(
+            gate_env.build_event("Product Added", {"product_id": f"x-{number}"}, **shopper(1)), verified=False
+        )
+        for number in range(count)
+    ]
+
+
+async def test_invariant_1_a_purchase_older_than_the_window_of_carts_suppresses(
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger makes a history so long that the till's late purchase is not sorted among it any more."""
+    monkeypatch.setattr(bounds, "MAX_REPLAYED_EVENTS", 10)
+    run_id = await gate_env.one_cart()
+    await gate_env.ingest(long_history(gate_env, 30))
+    order = purchase(gate_env)
+    [answer] = await gate_env.ingest([replace(order, time=order.time - timedelta(hours=2))])
+
+    assert answer.replayed_events == 0, "its place is before the window"
+    assert await gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp")) == ()
+    [decision] = await gate_env.decisions()
+    assert (decision["verdict"], decision["reason"]) == ("withhold", "purchased")
+
+
+async def test_invariant_1_fails_where_a_purchase_before_the_window_is_only_stored(
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teeth: where such a purchase changes as little as others before the window, the reminder goes out."""
+    monkeypatch.setattr(bounds, "MAX_REPLAYED_EVENTS", 10)
+
+    def applied(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> ApplyResult:
+        return ApplyResult(None, ()) if stored.is_before_window else apply_event(person, stored, changes)
+
+    monkeypatch.setattr(pipeline, "apply_event", applied)
+    run_id = await gate_env.one_cart()
+    await gate_env.ingest(long_history(gate_env, 30))
+    order = purchase(gate_env)
+    await gate_env.ingest([replace(order, time=order.time - timedelta(hours=2))])
+
+    assert await gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp")) == ("lamp",)

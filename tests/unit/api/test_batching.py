@@ -8,6 +8,7 @@ import pytest
 
 from api.batching import (
     Batcher,
+    BatchSize,
     Overloaded,
     PartlyCommitted,
     _collect_results,
@@ -243,8 +244,44 @@ async def test_a_large_unverified_request_takes_several_transactions_where_a_til
     await batcher.submit([event("till")])
     (answer,) = await asyncio.gather(*await submitted_by_strangers(batcher, numbered("s", 120)))
 
-    assert [len(call) for call in ledger.calls] == [1, 50, 50, 20]
+    # The first is small, since it is not known what these events cost.
+    assert [len(call) for call in ledger.calls] == [1, 25, 50, 45]
     assert [one.id for one in answer] == numbered("s", 120)
+
+
+async def test_a_large_batch_of_a_page_takes_few_transactions_where_a_till_sends_too(
+    ledger: RecordingIngest,
+) -> None:
+    """It took 20 of them."""
+    batcher = Batcher(ledger, alive)
+    ledger.gate.set()
+    await batcher.submit([event("till")])
+    await asyncio.gather(*await submitted_by_strangers(batcher, numbered("s", 500)))
+
+    assert [len(call) for call in ledger.calls] == [1, 25, 50, 100, 200, 125]
+
+
+@pytest.mark.parametrize(
+    ("transactions", "then"),
+    [
+        ([(25, 0.01)], 50),
+        # Not full, so that it says little of a larger one.
+        ([(10, 0.01)], 25),
+        ([(25, 0.06)], 25),
+        ([(25, 0.01), (50, 0.01), (100, 0.01), (200, 0.01)], 200),
+        ([(25, 0.01), (50, 0.01), (100, 0.2)], 50),
+        ([(25, 0.2)], 25),
+        ([(25, 0.01), (50, 0.01), (3, 5.0), (3, 5.0), (3, 5.0)], 25),
+    ],
+)
+def test_a_transaction_of_strangers_has_as_many_events_as_take_a_short_time(
+    transactions: list[tuple[int, float]], then: int
+) -> None:
+    size = BatchSize(25, 200, target_s=0.1)
+    for events, seconds in transactions:
+        size.record(events, seconds)
+
+    assert size.events == then
 
 
 async def test_a_full_queue_of_strangers_refuses_no_till(ledger: RecordingIngest) -> None:

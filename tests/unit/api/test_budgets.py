@@ -3,7 +3,15 @@
 import pytest
 
 from api.http import budgets
-from api.http.budgets import BURST_S, BYTES_PER_EVENT, MAX_ADDRESSES, OverBudget, SenderBudgets, address_group
+from api.http.budgets import (
+    BURST_S,
+    BYTES_PER_EVENT,
+    MAX_ADDRESSES,
+    REPLAYED_PER_EVENT,
+    OverBudget,
+    SenderBudgets,
+    address_group,
+)
 from api.http.keys import ApiKey, Role
 
 WRITE = ApiKey.parse("shop:w", Role.WRITE)
@@ -197,3 +205,14 @@ def test_an_address_in_use_is_not_forgotten_for_others(clock: Clock, monkeypatch
 )
 def test_a_network_of_ipv6_is_one_client(address: str, group: str) -> None:
     assert group == address_group(address)
+
+
+def test_late_events_are_paid_for_by_what_was_applied_again(clock: Clock) -> None:
+    senders = opened(clock)
+    budget = senders.for_request(WRITE, "1.1.1.1")
+    budget.reserve(100)
+    budget.settle_body(100)
+    budget.charge_events(1)
+    budget.charge_replay(int(10 * BURST_S) * REPLAYED_PER_EVENT)
+
+    assert refused(senders).reason == "address_events"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.events.native import parse_cloud_event, parse_native_event
-from api.events.parsed import MAX_VALUES_PER_TYPE, Rejection
+from api.events.parsed import MAX_ADDRESSES_PER_EVENT, MAX_VALUES_PER_TYPE, Rejection
 from api.http.bodies import exceeds_depth
 from api.http.json_body import parse_json_body, repair_json
 from api.http.problems import Problem
@@ -164,6 +164,15 @@ def test_a_list_of_people_is_not_one_persons() -> None:
     [problem] = event.problems
     assert (problem["code"], problem["pointer"]) == ("bad_identifier", "/identifiers/user_id")
     assert f"the first {MAX_VALUES_PER_TYPE} are read" in problem["detail"]
+
+
+@pytest.mark.parametrize(("kind", "most"), MAX_ADDRESSES_PER_EVENT.items())
+def test_fewer_addresses_are_read_since_each_is_slow(kind: str, most: int) -> None:
+    values = {"email": "ada{}@x.org", "phone": "+4915112345{:03}"}
+    event = kept(identifiers={kind: [values[kind].format(number) for number in range(most + 1)]})
+
+    assert len(event.identifiers) == most
+    assert f"the first {most} are read" in event.problems[0]["detail"]
 
 
 def test_the_strongest_identifier_comes_first_however_they_are_sent() -> None:

@@ -110,6 +110,16 @@ BODIES: dict[str, bytes] = {
             b",".join(b'"ada%d@x.org"' % n for n in range(20)),
         )
     ),
+    "distinct telephone numbers in each event": b'{"events":[%s]}' % b",".join(
+        b'{"id":"e","type":"X","identifiers":{"phone":[%s]}}'
+        % b",".join(b'"0151 %08d"' % (event_number * 20 + n) for n in range(20))
+        for event_number in range(1_000)
+    ),
+    "distinct addresses in each event": b'{"events":[%s]}' % b",".join(
+        b'{"id":"e","type":"X","identifiers":{"email":[%s]}}'
+        % b",".join(b'"ada%d@x%d.org"' % (event_number * 20 + n, event_number) for n in range(20))
+        for event_number in range(1_000)
+    ),
     "a thousand identifier types": batch(
         b'{"id":"e","type":"X","identifiers":{%s}}' % b",".join(b'"x%d":1' % n for n in range(6_000))
     ),
