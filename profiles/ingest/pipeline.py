@@ -191,9 +191,7 @@ class Ingest:
         results: dict[int, IngestResult] = {}
         resolutions: list[IdentityResolution] = []
         refusals: Counter[str] = Counter()
-        for position in sorted(
-            range(len(prepared)), key=lambda each: _storing_order(prepared[each].incoming)
-        ):
+        for position in sorted(range(len(prepared)), key=lambda each: _storing_order(prepared[each].bounded)):
             incoming = prepared[position].incoming
             if not incoming.verified and refusals[incoming.request] >= MAX_REFUSALS:
                 detail = (
@@ -244,8 +242,8 @@ class Ingest:
         withdrawals = [
             prepare_event(alone, (), filtered=False)
             for parsed, result in zip(prepared, results, strict=True)
-            if result.status is IngestStatus.CONFLICT and declarations.may_withdraw(parsed.incoming)
-            for alone in declarations.withdrawals_alone(parsed.incoming)
+            if result.status is IngestStatus.CONFLICT and declarations.may_withdraw(parsed.bounded)
+            for alone in declarations.withdrawals_alone(parsed.bounded)
         ]
         if not withdrawals:
             return []

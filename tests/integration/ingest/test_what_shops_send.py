@@ -299,3 +299,21 @@ async def test_what_was_not_understood_is_listed_by_sender_and_code(facts: Inges
         ("pages", "unreadable_lines", 2),
         ("test", "unreadable_currency", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(("Identified", {}, {"consents": {"email": "nein"}}), id="in a trait"),
+        pytest.param(("Identified", {}, {"email_opt_out": 1}), id="in a flag"),
+        pytest.param(("Consent Changed", {"channel": "mail", "state": "opted_out"}, {}), id="in a change"),
+    ],
+)
+async def test_a_refusal_in_words_counts_under_an_id_that_is_taken(
+    facts: IngestHarness, refusal: tuple[str, Row, Row]
+) -> None:
+    name, properties, traits = refusal
+    await facts.happens("Product Viewed", LAMP, event_id="taken", email=ADA)
+    await facts.happens(name, properties, traits=traits, event_id="taken", email=ADA)
+
+    assert await consents(facts) == [("email", "marketing", "withdrawn")]
