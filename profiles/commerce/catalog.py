@@ -272,8 +272,9 @@ def described_item(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> 
     if not by_key and product_for_sku(verified, key):
         of_unit = [row for row in verified if row.sku == key]
     of_product = [row for row in by_key if not row.sku]
-    # A unit that the feed does not know is one of its product.
-    variants = by_key or of_unit or [row for row in verified if row.item == key]
+    # What several units share is true of one that the feed does not know; one alone may be another colour.
+    units = [row for row in verified if row.item == key]
+    variants = by_key or of_unit or (units if len(units) > 1 else [])
     if not variants:
         return None
     texts: dict[str, Any] = {}

@@ -7,13 +7,16 @@ import pytest
 from policy.verdict import Channel
 from tests.support.environments.gate import YES, GateHarness
 
-FEED = ({"product_id": "7", "sku": "7-b", "name": "Aria lamp – brass"},)
+FEED = (
+    {"product_id": "7", "sku": "7-b", "name": "Aria lamp – brass"},
+    {"product_id": "7", "sku": "7-s", "name": "Aria lamp – steel"},
+)
 
 CARTS = [
-    pytest.param({"product_id": "7", "name": "null"}, "Aria lamp – brass", id="a name that says nothing"),
-    pytest.param({"product_id": "7"}, "Aria lamp – brass", id="no name"),
+    pytest.param({"product_id": "7", "name": "null"}, "Aria lamp", id="a name that says nothing"),
+    pytest.param({"product_id": "7"}, "Aria lamp", id="no name"),
     pytest.param({"product_id": "7-b"}, "Aria lamp – brass", id="the unit sent as the product"),
-    pytest.param({"product_id": "7", "sku": "other"}, "Aria lamp – brass", id="a unit that the feed lacks"),
+    pytest.param({"product_id": "7", "sku": "other"}, "Aria lamp", id="a unit that the feed lacks"),
     pytest.param({"product_id": "7", "name": "My lamp &amp; I"}, "My lamp & I", id="a name of its own"),
 ]
 

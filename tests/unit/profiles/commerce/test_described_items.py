@@ -18,6 +18,7 @@ ROWS = [
     pytest.param([LAMP], "7", "7-x", "Aria lamp", id="a unit that the feed does not know"),
     pytest.param([BRASS, STEEL], "7", "7-x", "Aria lamp", id="the same, where only units are in the feed"),
     pytest.param([BRASS, STEEL], "7", None, "Aria lamp", id="a product of which only units are in the feed"),
+    pytest.param([BRASS], "7", "7-x", None, id="a unit that the feed does not know, and one other"),
     pytest.param([BRASS], "7", None, "Aria lamp – brass", id="the only unit"),
     pytest.param([BRASS, STEEL], "7-s", None, "Aria lamp – steel", id="a unit sent as the product's id"),
     pytest.param([BRASS, STEEL], "7-s", "7-s", "Aria lamp – steel", id="a unit sent as both"),
