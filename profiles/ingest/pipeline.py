@@ -141,7 +141,7 @@ class Ingest:
             except Exception as error:
                 if not is_invalid_data(error):
                     raise
-                results[position] = rejected(event, f"this event could not be taken in: {error!r}")
+                results[position] = rejected(event, f"this event could not be taken in: {describe_error(error)}")
         results |= zip(positions, await self._store(prepared), strict=True)
         return [results[position] for position in range(len(events))]
 
@@ -209,7 +209,7 @@ class Ingest:
                 if not is_invalid_data(error):
                     raise
                 refusals[incoming.request] += 1
-                results[position] = rejected(incoming, f"this event could not be taken in: {error!r}")
+                results[position] = rejected(incoming, f"this event could not be taken in: {describe_error(error)}")
         return [results[position] for position in range(len(prepared))], resolutions
 
     async def _ingest_batch(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:

@@ -24,7 +24,7 @@ def adds(facts: IngestHarness, count: int, prefix: str, **more: object) -> list[
                 "Product Added",
                 {"product_id": f"{prefix}-{number}", "cart_id": "c-1", "price": 1.0, **more},
                 email=ADA,
-                ago=timedelta(seconds=count - number),
+                ago=timedelta(microseconds=count - number),
             ),
             verified=False,
         )
