@@ -141,7 +141,7 @@ class Ingest:
             except Exception as error:
                 if not is_invalid_data(error):
                     raise
-                results[position] = rejected(event, f"this event could not be taken in: {describe_error(error)}")
+                results[position] = _refused(event, error)
         results |= zip(positions, await self._store(prepared), strict=True)
         return [results[position] for position in range(len(events))]
 
@@ -209,7 +209,7 @@ class Ingest:
                 if not is_invalid_data(error):
                     raise
                 refusals[incoming.request] += 1
-                results[position] = rejected(incoming, f"this event could not be taken in: {describe_error(error)}")
+                results[position] = _refused(incoming, error)
         return [results[position] for position in range(len(prepared))], resolutions
 
     async def _ingest_batch(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
@@ -343,6 +343,11 @@ _WITHDRAWALS_ALONE_PROBLEM = (
     "what it names is quarantined, since so many profiles share it: its withdrawal counts for the addresses "
     "that it names, and nothing else of it"
 )
+
+
+def _refused(incoming: IncomingEvent, error: Exception) -> IngestResult:
+    """Return the result of an event that Postgres refuses, without the values that Postgres quotes."""
+    return rejected(incoming, f"this event could not be taken in: {describe_error(error)}")
 
 
 def _storing_order(incoming: IncomingEvent) -> tuple[bool, bool]:
