@@ -180,7 +180,7 @@ async def test_an_event_reads_a_bounded_number_of_runs_and_refunds(
     ]
     assert len(plain.refunds) == 0
     assert len(person.refunds) == profile_state.MAX_REFUNDS
-    assert person.refunds[0] == ({"order_id": "o-0"}, True)
+    assert (person.refunds[0].properties, person.refunds[0].verified) == ({"order_id": "o-0"}, True)
     assert ("carts", "c-7") in person.run_entries
     # Three ended ones, that of the verified event, and perhaps the one with the key.
     assert len(plain.run_entries) == 4
