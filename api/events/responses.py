@@ -115,5 +115,6 @@ def _to_event_result(
         return result | {"code": outcome.code, "detail": outcome.detail, "pointer": ""}
     if not outcome.out_of_bounds:
         return result | {"problems": list(item.problems)} if item.problems else result
-    problems: Sequence[EventWarning] = (*item.problems, *outcome.out_of_bounds)
-    return result | {"problems": list(shorten_warnings(problems))}
+    # The item's own come last: the last of them may count what is not listed.
+    problems: Sequence[EventWarning] = (*shorten_warnings(outcome.out_of_bounds), *item.problems)
+    return result | {"problems": list(problems)}

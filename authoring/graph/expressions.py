@@ -230,6 +230,7 @@ class ExpressionFlow:
         """The open ends at which a condition holds, and those at which it does not."""
         if not ends:
             return (), ()
+        test = _of_new_runs(test)
         match test:
             case ast.Constant(value=value):
                 return (ends, ()) if value else ((), ends)
@@ -371,3 +372,25 @@ def _parts(expression: ast.expr) -> Iterator[ast.expr]:
             yield part.value
         elif isinstance(part, ast.expr):
             yield part
+
+
+def _of_new_runs(test: ast.expr) -> ast.expr:
+    """Return a condition as it is for runs that begin now: ``workflow.patched(…)`` holds."""
+    match test:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="workflow"), attr="patched")):
+            return ast.Constant(True)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            inner = _of_new_runs(inner)
+            known = isinstance(inner, ast.Constant) and isinstance(inner.value, bool)
+            return ast.Constant(not inner.value) if known else ast.UnaryOp(ast.Not(), inner)  # type: ignore[attr-defined]
+        case ast.BoolOp(op=op, values=values):
+            # In a conjunction True says nothing, and False decides; in a disjunction the other way round.
+            neutral = isinstance(op, ast.And)
+            left = [_of_new_runs(each) for each in values]
+            left = [each for each in left if not (isinstance(each, ast.Constant) and each.value is neutral)]
+            if any(isinstance(each, ast.Constant) and each.value is (not neutral) for each in left):
+                return ast.Constant(not neutral)
+            if not left:
+                return ast.Constant(neutral)
+            return left[0] if len(left) == 1 else ast.BoolOp(op, left)
+    return test

@@ -133,6 +133,11 @@ class _Step:
         result = StepResult("the suggestions", "some", "none", conditions)
         return StepDescription(Kind.SUGGESTIONS, f"up to {self._value('limit', '3')} items", (), result)
 
+    def reports_deliveries(self) -> StepDescription:
+        conditions = ("deliveries are reported", "no deliveries are reported")
+        result = StepResult("the reports of deliveries", "yes", "no", conditions)
+        return StepDescription(Kind.PROFILE, "whether the shop reports deliveries", (), result)
+
     def profile(self) -> StepDescription:
         kind = self._argument("kind")
         found = self._phrasing.resolve(kind) if kind is not None else Profile

@@ -47,7 +47,7 @@ class Word:
     @property
     def is_step(self) -> bool:
         """Whether a call is a step of the story, rather than a value that it reads."""
-        return bool(self.signature.parameters)
+        return bool(self.signature.parameters) or self.form is Form.AWAITED
 
     @property
     def looks_back(self) -> bool:

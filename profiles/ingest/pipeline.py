@@ -122,8 +122,8 @@ class Ingest:
 
         If Postgres refuses a row, the transaction is run again with a subtransaction for each row. An event
         that cannot be stored is then rejected. One of which a derived row cannot be stored is accepted
-        without that row, with a problem. Events of which even the rows cannot be told apart are ingested in
-        a transaction each. Raises for all other errors, such as an unreachable Postgres. What is written
+        without that row, with a problem. Where even that fails, each event is ingested in a transaction of
+        its own. Raises for all other errors, such as an unreachable Postgres. What is written
         then, if anything, is a duplicate when it is sent again.
         """
         prepared: list[ParsedEvent] = []

@@ -144,7 +144,10 @@ async def test_invariant_1_a_purchase_in_the_store_ends_the_run_at_once(installa
 
     assert (ended["outcome"], gone_on) == ("bought", False)
     mails = [(one.subject, "Aria lamp" in one.html) for one in to(installation.mail, BOB["email"])]
-    assert mails == [("Still thinking about Aria lamp?", True), ("Your order receipt-7 is confirmed", False)]
+    assert mails == [
+        ("Still thinking about Aria lamp?", True),
+        ("Thank you for your purchase receipt-7", False),
+    ]
     assert to(installation.text, BOB["phone"]) == []
     profile = await installation.read(f"/v1/profiles/phone/{BOB['phone']}")
     assert [(s["item"], s["reason"]) for s in profile["suppressions"]] == [("lamp", "purchased")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -125,10 +126,8 @@ async def test_without_the_upserts_row_lock_one_address_would_be_two_people(
     facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: look first, insert later, and whoever came in between is overlooked."""
-    naive = resolution._UPSERT_IDENTIFIERS.replace(
-        "ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)",
-        "ON CONFLICT (type, value) DO NOTHING",
-    )
+    update = re.compile(r"ON CONFLICT \(type, value\) DO UPDATE SET .*?(?=\s+RETURNING)", re.DOTALL)
+    naive = update.sub("ON CONFLICT (type, value) DO NOTHING", resolution._UPSERT_IDENTIFIERS, count=1)
     assert naive != resolution._UPSERT_IDENTIFIERS
     await facts.happens("Seen", email="a@x.org")
     monkeypatch.setattr(resolution, "_UPSERT_IDENTIFIERS", naive)

@@ -72,7 +72,7 @@ def test_the_source_of_a_journey_holds_every_function_that_its_run_reaches_and_t
     source = read_journey(PostPurchase.definition)
 
     assert [getattr(each.node, "name", "") for each in source.functions] == [
-        *("run", "follow_up", "kept", "ask_for_review")
+        *("run", "is_missing", "kept", "ask_for_review")
     ]
     assert {"profile", "wait_for"} <= {call.word.name for _, call in source.word_calls()}
 

@@ -19,6 +19,14 @@ class Suggests(Journey):
 
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
+class AsksForReports(Journey):
+    row = Row("reports_deliveries", "always", (ACTIVITY,))
+
+    async def run(self, entry: ProductViewed) -> str:
+        return str(await self.reports_deliveries())
+
+
+@journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Reads(Journey):
     row = Row("profile", "with or without declared traits", (ACTIVITY,))
 
