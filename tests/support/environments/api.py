@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx2
 import orjson
+from fastapi.routing import APIRoute
 from pydantic import SecretStr
+from starlette.routing import BaseRoute
 
 from api.app import create_app
 from api.dependencies import AppState
@@ -83,6 +85,17 @@ class OpenApi:
         async with self.doors.database.transaction() as connection:
             found: Sequence[Any] = await connection.fetch(query, *arguments)
             return found
+
+
+def all_routes(routes: Sequence[BaseRoute]) -> list[APIRoute]:
+    """Every route of an application, those of included routers too."""
+    found: list[APIRoute] = []
+    for route in routes:
+        if isinstance(route, APIRoute):
+            found.append(route)
+        elif (included := getattr(route, "original_router", None)) is not None:
+            found += all_routes(included.routes)
+    return found
 
 
 @asynccontextmanager
