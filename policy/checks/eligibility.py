@@ -10,6 +10,8 @@ from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits, SoftBounceRule
 from policy.verdict import Channel, MessageClass, Reason
 
+REOPENED_DETAIL = "it was reopened for transactional messages only"
+
 _NOT_CONFIRMED = "not confirmed by its owner or a server"
 
 
@@ -116,8 +118,7 @@ def address_usable(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
         case "bounced":
             return denied(Reason.BOUNCED, "the address bounced for good")
         case "bounced_reopened" if is_marketing:
-            detail = "the address bounced for good; it was reopened for transactional messages only"
-            return denied(Reason.BOUNCED, detail)
+            return denied(Reason.BOUNCED, f"the address bounced for good; {REOPENED_DETAIL}")
         case "bounced_reopened":
             return passed(f"{plan.channel.value} address reopened by an operator")
         case "complained":
