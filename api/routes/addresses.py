@@ -51,7 +51,7 @@ NamedAddressDep = Annotated[NamedAddress, Depends()]
 
 
 class AddressView(BaseModel):
-    """An address: what closes it, and the last messages to it. Names nobody, and shows no content."""
+    """An address: what closes it, and the last messages to it. Without names and content."""
 
     channel: str
     address: str = Field(description="Its normal form, shortened")
