@@ -136,8 +136,8 @@ async def bounced(desk: ExplainCase) -> None:
 
 @told(
     Reason.BOUNCED,
-    f"{NOT}{LAMP_IN_IT}a…@example.com had bounced at 18:00 (Message Bounced, event sendgrid sg-8), and it was "
-    "reopened for transactional messages only.",
+    f"{NOT}{LAMP_IN_IT}a…@example.com had bounced at 18:00 (Message Bounced, event sendgrid sg-8), and it "
+    "was reopened for transactional messages only.",
 )
 async def reopened(desk: ExplainCase) -> None:
     await desk.hears("Message Bounced", {"channel": "email"}, event_id="sg-8", source="sendgrid", hours=2)
