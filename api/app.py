@@ -19,6 +19,7 @@ from api.http.keys import ApiKeys
 from api.http.metrics import Metrics
 from api.http.problems import register_problem_handlers
 from api.routes import (
+    addresses,
     consents,
     health,
     identity,
@@ -103,6 +104,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         preferences,
         health,
         kill_switches,
+        addresses,
         sandbox,
     )
     for router in (*(part.router for part in parts), why_routes.page_router):
@@ -130,6 +132,9 @@ async def _lifespan(
         local=settings.waypost_local,
         suppression_rule_for=partial(rule_for, limits),
         on_late_purchase=metrics.overtaken_messages.inc,
+        on_address_report=lambda channel, kind, times: metrics.address_reports.labels(channel, kind).inc(
+            times
+        ),
         on_left_out=lambda key, code, times: metrics.left_out.labels(key, code).inc(times),
         max_unstarted_runs=settings.waypost_max_unstarted_runs,
     )

@@ -381,6 +381,47 @@ def stops(as_json: JsonOption = False) -> None:
     typer.echo(asyncio.run(list_stops(as_json=as_json)), nl=False)
 
 
+address_app = typer.Typer(
+    name="address",
+    help="Addresses that bounced: show what closes one, and reopen it.",
+    no_args_is_help=True,
+)
+
+AddressArgument = Annotated[
+    str, typer.Argument(metavar="ADDRESS", help="Email address or phone number, in any spelling.")
+]
+
+
+@command(address_app, "show", local_stack=True)
+def address_show(
+    address: AddressArgument,
+    full: Annotated[bool, typer.Option("--full", help="Show the whole address; it is shortened.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show whether an address is open, since when and why, its opt-outs and the last messages to it."""
+    from cli.addresses import show_address
+
+    typer.echo(asyncio.run(show_address(address, full=full, as_json=as_json)), nl=False)
+
+
+@command(address_app, "reopen", local_stack=True)
+def address_reopen(
+    address: AddressArgument,
+    reason: ReasonOption,
+    marketing: Annotated[
+        bool,
+        typer.Option("--marketing", help="Marketing too: where the report of the bounce was wrong."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Reopen an address that bounced, once. Opt-outs and complaints stay."""
+    from cli.addresses import reopen
+    from profiles.messaging.addresses import ReopenScope
+
+    scope = ReopenScope.ALL if marketing else ReopenScope.TRANSACTIONAL
+    typer.echo(asyncio.run(reopen(address, scope, reason=reason, as_json=as_json)), nl=False)
+
+
 runs_app = typer.Typer(
     name="runs", help="Runs that are stuck: list them, and deliver to them again.", no_args_is_help=True
 )

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.commands import (
+    address_app,
     authoring_app,
     consents_app,
     decisions_app,
@@ -239,6 +240,7 @@ for _group in (
     decisions_app,
     kill_switch_app,
     consents_app,
+    address_app,
     runs_app,
 ):
     app.add_typer(_group)

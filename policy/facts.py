@@ -182,7 +182,10 @@ class Facts:
     erased: bool = False
     has_address: bool = True
     address_problem: str | None = None
-    """"bounced", "complained", or None."""
+    """"bounced", "complained", "bounced_reopened" (an operator reopened it, for transactional messages), or
+    None."""
+    soft_bounces: tuple[datetime, ...] = ()
+    """When messages to the address bounced softly, those before a later delivery aside."""
     opted_out: tuple[str, ...] = ()
     """Topics from which the *address* is opted out; "all" covers every topic."""
     consents: tuple[ConsentFact, ...] = ()

@@ -16,6 +16,12 @@ DEFAULT_SUPPRESSION_WINDOW = timedelta(days=365)
 DEFAULT_RESUME_SPREAD = timedelta(minutes=15)
 """Over how long after an opening the deferred messages of a channel are spread by default."""
 
+MAX_SOFT_BOUNCES = 50
+"""Largest number of soft bounces that can be set to close an address."""
+
+MAX_BOUNCE_PERIOD = timedelta(days=45)
+"""Longest window of soft bounces, and longest pause. The gate reads 90 days of them."""
+
 MAX_CAP_WINDOW = timedelta(days=366)
 """Longest window of a cap. Each decision reads and counts all messages in it."""
 
@@ -55,6 +61,30 @@ class BreakerRule:
                 f"first: expected more than no time and no more than longest, got {got}; "
                 "the defaults are 30s and 10m"
             )
+        if faults:
+            raise ValueError("\n".join(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class SoftBounceRule:
+    """How many soft bounces close an address for marketing, and for how long."""
+
+    soft: int = 3
+    """Messages with a soft bounce in ``window`` that close the address."""
+    window: timedelta = timedelta(days=7)
+    pause: timedelta = timedelta(days=14)
+    """How long it is closed, from the last of them."""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not 1 <= self.soft <= MAX_SOFT_BOUNCES:
+            faults.append(f"soft: expected 1 to {MAX_SOFT_BOUNCES}, got {self.soft}; the default is 3")
+        faults += [
+            f"{name}: expected more than no time and at most {format_compact_duration(MAX_BOUNCE_PERIOD)}, "
+            f"got {format_compact_duration(period)}"
+            for name, period in (("window", self.window), ("pause", self.pause))
+            if not timedelta(0) < period <= MAX_BOUNCE_PERIOD
+        ]
         if faults:
             raise ValueError("\n".join(faults))
 
@@ -229,6 +259,8 @@ class Limits:
     budgets: dict[Channel, Budget] = field(default_factory=dict)
     """Channel → messages per minute to its provider; absent: no limit."""
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    bounces: SoftBounceRule = field(default_factory=SoftBounceRule)
+    """When soft bounces close an address for marketing."""
     jurisdictions: dict[str, Jurisdiction] = field(default_factory=dict)
     """ISO 3166 code ("FR", "US-FL") → hours that replace the entry of ``policy.hours.jurisdictions``."""
     jurisdiction_channels: tuple[Channel, ...] = (Channel.SMS, Channel.PUSH)

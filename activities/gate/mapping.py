@@ -91,6 +91,7 @@ def to_facts(
         erased=snapshot.erased,
         has_address=address is not None or channel is Channel.ADS,
         address_problem=snapshot.address_problems.get(address or ""),
+        soft_bounces=snapshot.soft_bounces.get(address or "", ()),
         opted_out=snapshot.opt_outs.get(address or "", ()),
         consents=tuple(
             ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents

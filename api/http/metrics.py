@@ -100,6 +100,13 @@ class Metrics:
             ["key", "code"],
             registry=self.registry,
         )
+        self.address_reports = Counter(
+            "waypost_address_reports",
+            "Reports about addresses by channel and kind: bounced and complained close the address, "
+            "bounced_softly counts towards it, opted_out withdraws a consent, not_of_address changes nothing",
+            ["channel", "kind"],
+            registry=self.registry,
+        )
         self.queued_events = self._gauge(
             "waypost_ingest_queued", "Events that wait for a transaction to begin"
         )

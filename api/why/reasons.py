@@ -20,6 +20,7 @@ from api.why.wording import (
     mask_address,
     to_plain_text,
 )
+from policy.checks.eligibility import REOPENED_DETAIL
 from policy.durations import format_duration
 from policy.hours.time_zones import zone_info
 from policy.verdict import Channel, Reason
@@ -188,16 +189,20 @@ def _no_address(case: DecisionCase) -> str:
 
 def _address_problem(kind: str, says: str) -> ReasonClause:
     def explain(case: DecisionCase) -> str:
+        detail = _check_detail(case)
+        if "softly" in detail:
+            return detail
         problem = evidence.find_address_problem(case, kind)
         if problem is None:
-            return f"the address {says}: {_check_detail(case)}"
+            return f"the address {says}: {detail}"
         by = ", as the provider said"
         if event := evidence.find_problem_event(case, problem):
             message = evidence.find_message_of_event(case.account, event)
             about = f", about {to_plain_text(message.template)}" if message else ""
             by = f" ({format_event_ref(event)}{about})"
         instant = format_near(problem.at, case.at, case.zone)
-        return f"{mask_address(problem.channel, problem.address)} {says} {instant}{by}"
+        since = f", and {REOPENED_DETAIL}" if REOPENED_DETAIL in detail else ""
+        return f"{mask_address(problem.channel, problem.address)} {says} {instant}{by}{since}"
 
     return explain
 

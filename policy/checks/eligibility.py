@@ -1,13 +1,16 @@
 """Checks whether a message is allowed at all: erasure, message class, address, opt-outs and consent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from policy.checks.first_contacts import country_denial
 from policy.checks.result import CheckResult, denied, passed
+from policy.durations import format_compact_duration
 from policy.facts import ConsentFact, Facts, Plan
-from policy.limits import Limits
+from policy.limits import Limits, SoftBounceRule
 from policy.verdict import Channel, MessageClass, Reason
+
+REOPENED_DETAIL = "it was reopened for transactional messages only"
 
 _NOT_CONFIRMED = "not confirmed by its owner or a server"
 
@@ -97,20 +100,51 @@ def not_erased(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckR
 
 
 def address_usable(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny without an address, after a hard bounce, and after a complaint, for both message classes.
+    """Deny without an address, and after a bounce or a complaint.
 
-    Bounces and complaints do not concern ads, since the platform matches its members itself. An unknown
-    problem denies as well.
+    A hard bounce and a complaint close the address for both message classes. Where an operator has reopened
+    a bounced address, it takes transactional messages again. Several soft bounces close it for marketing,
+    for a while. Bounces and complaints do not concern ads, since the platform matches its members itself.
+    An unknown problem denies as well.
     """
     if not facts.has_address:
         return denied(Reason.NO_ADDRESS, f"no {plan.channel.value} address on file")
-    if plan.channel is Channel.ADS or facts.address_problem is None:
-        return passed(f"{plan.channel.value} address on file")
-    if facts.address_problem == "bounced":
-        return denied(Reason.BOUNCED, "the address bounced for good")
-    if facts.address_problem == "complained":
-        return denied(Reason.COMPLAINED, "the person reported a message as spam")
-    return denied(Reason.NO_ADDRESS, "the address has a problem of an unknown kind")
+    is_marketing = plan.message_class is not MessageClass.TRANSACTIONAL
+    if plan.channel is Channel.ADS:
+        return passed("ads address on file")
+    match facts.address_problem:
+        case None:
+            pass
+        case "bounced":
+            return denied(Reason.BOUNCED, "the address bounced for good")
+        case "bounced_reopened" if is_marketing:
+            return denied(Reason.BOUNCED, f"the address bounced for good; {REOPENED_DETAIL}")
+        case "bounced_reopened":
+            return passed(f"{plan.channel.value} address reopened by an operator")
+        case "complained":
+            return denied(Reason.COMPLAINED, "the person reported a message as spam")
+        case _:
+            return denied(Reason.NO_ADDRESS, "the address has a problem of an unknown kind")
+    closed = soft_bounce_closure(facts.soft_bounces, limits.bounces, at) if is_marketing else None
+    if closed is not None:
+        (times, until), window = closed, format_compact_duration(limits.bounces.window)
+        detail = f"{times} messages to the address bounced softly in {window}"
+        opens = until.isoformat(timespec="seconds")
+        return denied(Reason.BOUNCED, f"{detail}; it is open again at {opens}")
+    return passed(f"{plan.channel.value} address on file")
+
+
+def soft_bounce_closure(
+    bounces: Sequence[datetime], rule: SoftBounceRule, at: datetime
+) -> tuple[int, datetime] | None:
+    """Return how many soft bounces close an address for marketing at ``at``, and until when; None: open."""
+    ordered = sorted(bounces)
+    for last in reversed(ordered):
+        times = sum(last - rule.window < each <= last for each in ordered)
+        if times >= rule.soft:
+            until = last + rule.pause
+            return (times, until) if at < until else None
+    return None
 
 
 def message_class_valid(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:

@@ -20,6 +20,7 @@ from profiles.identity.identifiers import (
     split_key,
     type_of_key,
 )
+from profiles.reading.bounces import BounceKind, read_bounce
 from profiles.state.bounds import (
     MAX_TOPIC_LENGTH,
     MAX_TOPICS,
@@ -49,6 +50,11 @@ CONFIRMABLE_CHANNELS = ("email", "sms")
 
 OPT_OUT_EVENT_TYPES = frozenset({"Message Unsubscribed", "Message Complained"})
 """Events of a message that withdraw the consent to its channel."""
+
+BOUNCED = "Message Bounced"
+
+OPT_OUT_KINDS = frozenset({BounceKind.OPTED_OUT, BounceKind.COMPLAINED})
+"""What a bounce may state that withdraws a consent, as those events do."""
 
 REPLY_SOURCE = "reply"
 """Source of a consent that was declared by a reply to a message."""
@@ -146,7 +152,7 @@ def apply_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOf
 def may_withdraw(incoming: IncomingEvent) -> bool:
     """Return whether an event may withdraw a consent, before the message that it refers to is known."""
     name = incoming.type
-    if name in OPT_OUT_EVENT_TYPES:
+    if _opts_out(incoming):
         return True
     if name == "Message Replied":
         return replies.classify_reply(replies.reply_text(incoming.properties)) in _WITHDRAWING_INTENTS
@@ -182,11 +188,34 @@ def withdrawals_alone(incoming: IncomingEvent) -> list[IncomingEvent]:
         for each in declared
         if isinstance(each, _ConsentChange) and not each.granted
     ]
-    if incoming.type in (CONSENT_CHANGED, "Message Replied", *OPT_OUT_EVENT_TYPES) and may_withdraw(
+    if incoming.type in (CONSENT_CHANGED, "Message Replied", BOUNCED, *OPT_OUT_EVENT_TYPES) and may_withdraw(
         replace(incoming, traits={})
     ):
         events.append(alone)
     return events
+
+
+def _opts_out(incoming: IncomingEvent) -> bool:
+    """Return whether an event reports an opt-out or a complaint, whatever it names."""
+    if incoming.type == BOUNCED:
+        return read_bounce(incoming.properties, aliased_name(incoming)).kind in OPT_OUT_KINDS
+    return incoming.type in OPT_OUT_EVENT_TYPES
+
+
+def aliased_name(incoming: IncomingEvent) -> str:
+    """Return the name that the sender gave the event where it is another; else an empty text."""
+    return str(incoming.context.get("aliased_from") or "")
+
+
+def reported_addresses(incoming: IncomingEvent) -> list[tuple[str, str]]:
+    """Return (channel, address) of the addresses that a report without a message of ours is about."""
+    channels = _reported_channels(incoming)
+    keys = [identifier_key(*pair) for pair in incoming.identifiers]
+    return [
+        (channel, address)
+        for channel, address in channel_addresses(keys)
+        if channel in channels or "all" in channels
+    ]
 
 
 def _withdrawals(stored: StoredEvent) -> list[_ConsentChange]:
@@ -194,7 +223,7 @@ def _withdrawals(stored: StoredEvent) -> list[_ConsentChange]:
     declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if incoming.type == CONSENT_CHANGED:
         declared += _changes_in_properties(incoming)
-    if incoming.type in OPT_OUT_EVENT_TYPES:
+    if _opts_out(incoming):
         if stored.message_ref is not None:
             declared.append(_change_in_message(stored.message_ref, incoming))
         else:
@@ -255,16 +284,19 @@ def _changes_without_message(incoming: IncomingEvent) -> list[_ConsentChange]:
 
     Without either, all channels are withdrawn, since it is not known which one is meant.
     """
+    channels = _reported_channels(incoming)
+    found = evidence.parse_evidence(incoming.properties, method="provider")
+    return [_ConsentChange(channel, MARKETING_TOPIC, False, incoming.source, *found) for channel in channels]
+
+
+def _reported_channels(incoming: IncomingEvent) -> list[str]:
     stated = incoming.properties.get("channel")
     named = {kind for kind, _ in incoming.identifiers}
     if isinstance(stated, str) and stated in _CONSENT_CHANNELS:
-        channels = [stated]
-    elif incoming.channel in ADDRESS_TYPE_BY_CHANNEL:
-        channels = [incoming.channel]
-    else:
-        channels = [channel for channel, kind in ADDRESS_TYPE_BY_CHANNEL.items() if kind in named] or ["all"]
-    found = evidence.parse_evidence(incoming.properties, method="provider")
-    return [_ConsentChange(channel, MARKETING_TOPIC, False, incoming.source, *found) for channel in channels]
+        return [stated]
+    if incoming.channel in ADDRESS_TYPE_BY_CHANNEL:
+        return [incoming.channel]
+    return [channel for channel, kind in ADDRESS_TYPE_BY_CHANNEL.items() if kind in named] or ["all"]
 
 
 def _changes_in_reply(stored: StoredEvent) -> list[_ConsentChange]:

@@ -6,7 +6,7 @@ from profiles.db.migrate import MIGRATION_LOCK_KEY, open_transaction
 
 READ_ONLY_TABLES = ("alembic_version",)
 
-APPEND_ONLY_TABLES = ("identity_log", "kill_switch_log", "run_log")
+APPEND_ONLY_TABLES = ("address_log", "identity_log", "kill_switch_log", "run_log")
 
 REASSIGNABLE_LEDGER_TABLES = ("consent", "decision")
 """Ledgers of which only ``profile_id`` may change, after a merge or a split."""

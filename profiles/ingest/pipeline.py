@@ -93,6 +93,8 @@ class IngestConfig:
     and how often. Codes: ``superseded`` (a more trusted event took its place; the key is that one's), ``run``
     (too many runs wait), ``unverified`` or ``too_many`` (an unverified event did not reach a run), else the
     table of a row that Postgres refused."""
+    on_address_report: Callable[[str, str, int], object] | None = None
+    """Called after COMMIT for reports about addresses: the channel, the kind (a ``BounceKind``), how many."""
     on_late_purchase: Callable[[int], object] | None = None
     """Called after COMMIT with the number of messages that were sent before a late purchase arrived."""
 
@@ -170,6 +172,9 @@ class Ingest:
             if self._rules.on_left_out:
                 for (key, code), times in resolved.left_out.items():
                     self._rules.on_left_out(key, code, times)
+            if self._rules.on_address_report:
+                for (channel, kind), times in resolved.address_reports.items():
+                    self._rules.on_address_report(channel, kind, times)
             if self._rules.on_late_purchase and resolved.overtaken_messages:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
@@ -298,6 +303,7 @@ class Ingest:
         for event_id in inserted.superseded.values():
             batch.changes.add_problem(event_id, "", SUPERSEDING_PROBLEM)
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
+        resolved.address_reports = batch.changes.address_reports
         resolved.left_out = _count_left_out(stored_events, batch.changes.left_out, inserted)
         if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
             await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})

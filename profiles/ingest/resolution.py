@@ -292,6 +292,8 @@ class IdentityResolution:
     overtaken_messages: int = 0
     """Number of messages that were sent before a late purchase of their items arrived."""
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    address_reports: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(channel, kind) → reports about addresses."""
     """(label of the key, code) → number of parts of accepted events without effect."""
 
 

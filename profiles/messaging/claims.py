@@ -69,7 +69,9 @@ ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, st
 """
 
 _INSERT_ADDRESS_PROBLEM = """
-INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (channel, address) DO UPDATE SET at = excluded.at, reopened_at = NULL
+WHERE address_problem.problem = 'bounced' AND address_problem.reopened_at IS NOT NULL
 """
 
 
@@ -229,7 +231,8 @@ async def record_address_problem(
 ) -> None:
     """Record the provider's report that an address takes no messages (bounced), or opted out (opted_out).
 
-    An opt-out is entered with the topic "all", which only a later grant of that topic lifts.
+    An opt-out is entered with the topic "all", which only a later grant of that topic lifts. A bounce closes
+    an address that an operator has reopened.
     """
     if problem == "opted_out":
         await connection.execute(_UPSERT_OPT_OUT, channel, address, at)

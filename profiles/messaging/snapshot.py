@@ -102,7 +102,9 @@ class Snapshot:
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Address → topics it is opted out of."""
     address_problems: dict[str, str] = field(default_factory=dict)
-    """Address → bounced or complained."""
+    """Address → bounced, complained or bounced_reopened."""
+    soft_bounces: dict[str, tuple[datetime, ...]] = field(default_factory=dict)
+    """Address → when messages to it bounced softly, in the last 90 days."""
     existing_message: ExistingMessage | None = None
     out_of_stock: frozenset[str] = frozenset()
     """The promoted items that are sold out, by the catalog."""
@@ -183,8 +185,12 @@ SELECT {place} CASE WHEN known.vouched
       AND w.channel <> 'ads' AND w.expires_at > ask.at AND w.run_id <> ask.run_id) AS waiting,
   ARRAY(SELECT json_build_array(o.address, o.topic)::text FROM opt_out o
     WHERE o.channel = ask.channel AND o.address = ANY(known.here) AND o.state = 'withdrawn') AS opt_outs,
-  ARRAY(SELECT json_build_array(a.address, a.problem)::text FROM address_problem a
+  ARRAY(SELECT json_build_array(a.address, CASE WHEN a.problem = 'bounced' AND a.reopened_at IS NOT NULL
+      THEN 'bounced_reopened' ELSE a.problem END)::text FROM address_problem a
     WHERE a.channel = ask.channel AND a.address = ANY(known.here)) AS problems,
+  ARRAY(SELECT json_build_array(b.address, b.time)::text FROM soft_bounce b
+    WHERE b.channel = ask.channel AND b.address = ANY(known.here) AND b.lifted_at IS NULL
+      AND b.time > ask.at - interval '90 days' ORDER BY b.time DESC LIMIT 200) AS soft_bounces,
   ARRAY(SELECT json_build_array(k.kind, k.name, k.since)::text FROM kill_switch k) AS stops,
   ARRAY(SELECT i.value FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = ask.type
     AND CASE WHEN i.vouched THEN true ELSE EXISTS (SELECT 1 FROM consent c
@@ -264,6 +270,9 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
     opt_outs: dict[str, tuple[str, ...]] = {}
     for address, topic in rows("opt_outs"):
         opt_outs[address] = (*opt_outs.get(address, ()), topic)
+    soft_bounces: dict[str, tuple[datetime, ...]] = {}
+    for address, time in sorted(rows("soft_bounces")):
+        soft_bounces[address] = (*soft_bounces.get(address, ()), datetime.fromisoformat(time))
     shelf = to_entries(rows("shelf"))
     suppressions = sorted(rows("suppressions"), key=lambda fields: (fields[0], fields[1]))
     return from_row(
@@ -286,6 +295,7 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         ),
         opt_outs=opt_outs,
         address_problems=dict(rows("problems")),
+        soft_bounces=soft_bounces,
         existing_message=_to_existing_message(row),
         catalog=shelf,
         out_of_stock=sold_out(shelf, query.promoted_items),

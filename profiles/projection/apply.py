@@ -14,9 +14,10 @@ from profiles.events import (
     ProductRemoved,
 )
 from profiles.projection.computed import with_event_seen
+from profiles.reading.bounces import BounceKind, BounceReading, read_bounce
 from profiles.runs.routing import FEED_EVENTS, ApplyResult
 from profiles.state import traits as golden
-from profiles.state.bounds import MAX_CART_LINES, MAX_OPEN_CARTS, MAX_TRAITS
+from profiles.state.bounds import MAX_CART_LINES, MAX_OPEN_CARTS, MAX_TRAITS, MAX_WORD_LENGTH
 from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
 from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent, id_text
 from profiles.state.profile_state import CartState, ProfileState
@@ -45,7 +46,14 @@ _STATUS_BY_EVENT_TYPE = {
     "Message Complained": "delivered",
 }
 
-_PROBLEM_BY_EVENT_TYPE = {"Message Bounced": "bounced", "Message Complained": "complained"}
+_PROVING_EVENT_TYPES = frozenset(
+    ("Message Delivered", "Message Opened", "Message Clicked", "Message Replied")
+)
+"""Events of a message by which its address is known to take messages."""
+
+UNVERIFIED_REPORT_PROBLEM = (
+    "it closes no address: it names no message of ours, and anybody can send it; send it with a server key"
+)
 
 _ENGAGED_STATUSES = ("opened", "clicked")
 
@@ -93,8 +101,12 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
             return ApplyResult(_apply_product_event(person, stored, stored.event, changes), ())
         case _ if stored.message_ref is not None:
             _apply_engagement(person, stored, stored.message_ref, changes)
+        case "Message Bounced":
+            _apply_bounce_without_message(person, stored, changes)
         case name if name in declarations.OPT_OUT_EVENT_TYPES:
             declarations.record_opt_out_without_message(person, stored, changes)
+            if name == "Message Complained":
+                _close_named_addresses(stored, BounceReading(BounceKind.COMPLAINED), changes)
     return ApplyResult(None, ())
 
 
@@ -231,13 +243,64 @@ def _apply_engagement(
     person: ProfileState, stored: StoredEvent, message: MessageRef, changes: UnitOfWork
 ) -> None:
     name = stored.incoming.type
-    if status := _STATUS_BY_EVENT_TYPE.get(name):
+    reading = _read_bounce(stored) if name == "Message Bounced" else None
+    status = _STATUS_BY_EVENT_TYPE.get(name)
+    if status and not (reading and reading.is_pending):
         update: Row = {"message_id": message.message_id, "status": status}
         update["engaged_at"] = stored.time if status in _ENGAGED_STATUSES else None
         update["complained_at"] = stored.time if name == "Message Complained" else None
         changes.message_updates.append(update)
-    if (problem := _PROBLEM_BY_EVENT_TYPE.get(name)) and message.address:
-        row = {"channel": message.channel, "address": message.address, "problem": problem, "at": stored.at}
-        changes.address_problems[message.channel, message.address] = row
-    if name in declarations.OPT_OUT_EVENT_TYPES:
+    if message.address:
+        if reading:
+            _apply_report(message.channel, message.address, str(message.message_id), reading, stored, changes)
+        elif name == "Message Complained":
+            changes.close_address(message.channel, message.address, "complained", stored)
+        elif name in _PROVING_EVENT_TYPES:
+            changes.prove_address(message.channel, message.address, stored)
+    if reading:
+        _add_unknown_word(reading, stored, changes)
+    if name in declarations.OPT_OUT_EVENT_TYPES or (reading and reading.kind in declarations.OPT_OUT_KINDS):
         declarations.record_message_opt_out(person, stored, message, changes)
+
+
+def _apply_bounce_without_message(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
+    """Apply a bounce that refers to no message of ours to the addresses that it names."""
+    reading = _read_bounce(stored)
+    if reading.kind in declarations.OPT_OUT_KINDS:
+        declarations.record_opt_out_without_message(person, stored, changes)
+    _close_named_addresses(stored, reading, changes)
+    _add_unknown_word(reading, stored, changes)
+
+
+def _close_named_addresses(stored: StoredEvent, reading: BounceReading, changes: UnitOfWork) -> None:
+    """Apply a report to the addresses that an event names. Of an unverified one it is a problem instead."""
+    if not stored.incoming.verified or stored.incoming.by_customer:
+        # Who knows an address must not stop its owner's order confirmations.
+        changes.add_problem(stored.event_id, "", UNVERIFIED_REPORT_PROBLEM)
+        return
+    for channel, address in declarations.reported_addresses(stored.incoming):
+        _apply_report(channel, address, str(stored.event_id), reading, stored, changes)
+
+
+def _apply_report(
+    channel: str, address: str, ref: str, reading: BounceReading, stored: StoredEvent, changes: UnitOfWork
+) -> None:
+    match reading.kind:
+        case BounceKind.HARD | BounceKind.COMPLAINED:
+            changes.close_address(channel, address, reading.kind.value, stored)
+        case BounceKind.SOFT:
+            changes.count_soft_bounce(channel, address, ref, reading.word[:MAX_WORD_LENGTH], stored)
+        case _:
+            changes.address_reports[channel, reading.kind.value] += 1
+
+
+def _read_bounce(stored: StoredEvent) -> BounceReading:
+    return read_bounce(stored.incoming.properties, declarations.aliased_name(stored.incoming))
+
+
+def _add_unknown_word(reading: BounceReading, stored: StoredEvent, changes: UnitOfWork) -> None:
+    if reading.unknown:
+        problem = (
+            f"{reading.unknown[:60]!r} is no known kind of bounce; it counts as a soft one. Send hard or soft"
+        )
+        changes.add_problem(stored.event_id, "", problem)

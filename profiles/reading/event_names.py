@@ -113,6 +113,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "SMS Failed",
         "Push Notification Bounced",
         "Bounced Email",
+        *("Email Soft Bounced", "Email Hard Bounced", "Soft Bounce", "Hard Bounce", "Email Dropped"),
+        *("Email Blocked", "Email Failed", "SMS Undelivered"),
     ),
     "Message Replied": ("Email Replied", "SMS Replied"),
     "Message Complained": ("Email Marked as Spam", "Marked Email as Spam", "Spam Reported", "Spam Complaint"),

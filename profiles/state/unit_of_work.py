@@ -79,13 +79,28 @@ INSERT_BY_TABLE = {
 }
 """Table → its insert. Rows keep their order, which is the order of the events."""
 
-# A complaint is not replaced by a bounce.
-UPSERT_ADDRESS_PROBLEMS = _insert_sql(
-    "address_problem",
-    "channel, address, problem, at",
-    "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at "
-    "WHERE address_problem.problem <> 'complained'",
+# A complaint is not replaced by a bounce. A bounce of before an operator reopened the address closes nothing.
+UPSERT_ADDRESS_PROBLEMS = """
+INSERT INTO address_problem (channel, address, problem, at)
+SELECT n.channel, n.address, n.problem, n.at
+FROM jsonb_to_recordset($1) AS n(channel text, address text, problem text, at timestamptz, time timestamptz)
+WHERE n.problem = 'complained' OR NOT EXISTS (SELECT 1 FROM address_log l
+  WHERE l.channel = n.channel AND l.address = n.address AND l.problem = 'bounced' AND l.at >= n.time)
+ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at, reopened_at = NULL
+WHERE address_problem.problem <> 'complained'
+"""
+
+UPSERT_SOFT_BOUNCES = _insert_sql(
+    "soft_bounce",
+    "channel, address, ref, time, at, word, lifted_at, lifted_by",
+    "ON CONFLICT (channel, address, ref) DO NOTHING",
 )
+
+LIFT_SOFT_BOUNCES = """
+UPDATE soft_bounce s SET lifted_at = n.at, lifted_by = n.name
+FROM jsonb_to_recordset($1) AS n(channel text, address text, name text, time timestamptz, at timestamptz)
+WHERE s.channel = n.channel AND s.address = n.address AND s.time <= n.time AND s.lifted_at IS NULL
+"""
 
 # An address is asked once in ``ASK_AGAIN_AFTER``. A request that waits is made younger by the next one.
 UPSERT_OPT_IN_REQUESTS = _insert_sql(
@@ -232,6 +247,12 @@ class UnitOfWork:
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience member → reason of the removal."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+    soft_bounces: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    """(channel, address, message or event) → the first soft bounce of it."""
+    proven_addresses: dict[tuple[str, str], Row] = field(default_factory=dict)
+    """(channel, address) → the latest event that shows that it takes messages."""
+    address_reports: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(channel, kind) → reports that close an address, or count towards it."""
     opt_in_requests: dict[tuple[str, str], Row] = field(default_factory=dict)
     opt_outs: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     """(channel, address, topic) → the latest withdrawal of these events that names the address."""
@@ -304,6 +325,30 @@ class UnitOfWork:
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
         self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
 
+    def close_address(self, channel: str, address: str, problem: str, stored: StoredEvent) -> None:
+        """Close an address. ``problem``: bounced or complained; a complaint is not replaced by a bounce."""
+        self.address_reports[channel, problem] += 1
+        known = self.address_problems.get((channel, address))
+        if known is None or known["problem"] != "complained":
+            row = {"channel": channel, "address": address, "problem": problem}
+            self.address_problems[channel, address] = row | {"at": stored.at, "time": stored.time}
+
+    def count_soft_bounce(self, channel: str, address: str, ref: str, word: str, stored: StoredEvent) -> None:
+        """Count a soft bounce of an address, once for each message."""
+        key = (channel, address, ref)
+        if key in self.soft_bounces:
+            return
+        self.address_reports[channel, "bounced_softly"] += 1
+        row: Row = {"channel": channel, "address": address, "ref": ref, "word": word}
+        self.soft_bounces[key] = row | {"time": stored.time, "at": stored.at}
+
+    def prove_address(self, channel: str, address: str, stored: StoredEvent) -> None:
+        """Lift the soft bounces of an address before this delivery, open or click."""
+        known = self.proven_addresses.get((channel, address))
+        if known is None or known["time"] < stored.time:
+            row: Row = {"channel": channel, "address": address, "name": stored.incoming.type}
+            self.proven_addresses[channel, address] = row | {"time": stored.time, "at": stored.at}
+
     def opt_out(self, channel: str, address: str, topic: str, source: str, stored: StoredEvent) -> None:
         """Enter a withdrawal in the register of opt-outs, unless a later declaration is known."""
         key = (channel, address, topic)
@@ -346,6 +391,8 @@ class UnitOfWork:
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (UPSERT_SOFT_BOUNCES, self._soft_bounce_rows()),
+            (LIFT_SOFT_BOUNCES, [row for _, row in sorted(self.proven_addresses.items())]),
             (UPSERT_OPT_IN_REQUESTS, [row for _, row in sorted(self.opt_in_requests.items())]),
             (UPSERT_OPT_OUTS, [row for _, row in sorted(self.opt_outs.items())]),
             (UPSERT_CARTS, [_cart_row(profile_id, cart) for (profile_id, _), cart in self.carts.items()]),
@@ -355,6 +402,16 @@ class UnitOfWork:
             (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
             (UPDATE_EVENTS, list(self.events.values())),
         ]
+
+    def _soft_bounce_rows(self) -> list[Row]:
+        """Return the soft bounces, those lifted that an event of the same transaction lifts."""
+        rows = []
+        for (channel, address, _), row in sorted(self.soft_bounces.items()):
+            proof = self.proven_addresses.get((channel, address))
+            is_lifted = proof is not None and row["time"] <= proof["time"]
+            lifted = {"lifted_at": proof["at"], "lifted_by": proof["name"]} if proof and is_lifted else {}
+            rows.append(row | lifted)
+        return rows
 
     def _changed_runs(self) -> list[Row]:
         """Return one row for each run with other counts of signals, or that a verified event confirms."""

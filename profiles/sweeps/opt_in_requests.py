@@ -12,6 +12,7 @@ from profiles.events import OptInRequested
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, identifier_key
 from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
+from profiles.messaging.addresses import delete_old_soft_bounces
 from profiles.state.event_records import IncomingEvent
 from profiles.state.unit_of_work import ASK_AGAIN_AFTER
 
@@ -93,10 +94,11 @@ async def sweep_opt_in_requests(
     Not asked is an address that has been confirmed, has refused, takes no messages, or belongs to a profile
     that was asked within ``ASK_AGAIN_AFTER``. Idempotent: the id of an event is the address and the instant
     of its request. Also deletes requests that were settled ``ASK_AGAIN_AFTER`` ago, and rows of
-    ``first_contact`` that no limit counts any more.
+    ``first_contact`` and soft bounces that no limit counts any more.
     """
     async with database.transaction() as connection:
         await connection.execute(_DELETE_FIRST_CONTACTS)
+        await delete_old_soft_bounces(connection)
         await connection.execute(_DROP_OLD, MAX_REQUEST_AGE)
         await connection.execute(_DELETE_SETTLED, ASK_AGAIN_AFTER)
         asked = {row["sender"]: row["asked"] for row in await connection.fetch(_SELECT_ASKED)}

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Index, text
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from profiles.db.tables.columns import RecordedTable, identity_column, text_array_column, timestamp_column
 
@@ -98,7 +98,52 @@ class AddressProblemTable(RecordedTable, table=True):
     channel: str = Field(primary_key=True)
     address: str = Field(primary_key=True)
     problem: str
+    """bounced or complained."""
     at: datetime = Field(sa_column=timestamp_column())
+    reopened_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    """When an operator reopened a bounced address for transactional messages; null: it is closed for all."""
+
+
+class SoftBounceTable(RecordedTable, table=True):
+    """A message that an address did not take now. Several of them close it for marketing for a while."""
+
+    __tablename__ = "soft_bounce"
+
+    channel: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    ref: str = Field(primary_key=True)
+    """The message, of which all reports count once; else the event."""
+    time: datetime = Field(sa_column=timestamp_column())
+    """When it happened."""
+    at: datetime = Field(sa_column=timestamp_column())
+    """When it was ingested."""
+    word: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    """What the provider stated."""
+    lifted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    """When a delivery, an open, a click or an operator showed that the address takes messages."""
+    lifted_by: str | None = None
+    """The name of the event, or the operator."""
+
+    __table_args__ = (Index("soft_bounce_time", "time"),)
+
+
+class AddressLogTable(SQLModel, table=True):
+    """The log of the addresses that operators reopened. Append-only."""
+
+    __tablename__ = "address_log"
+
+    seq: int | None = Field(default=None, sa_column=identity_column())
+    channel: str
+    address: str
+    problem: str
+    """What it was closed for: bounced or bounced_softly."""
+    scope: str
+    """transactional or all: the messages it was reopened for."""
+    reason: str
+    actor: str
+    at: datetime = Field(sa_column=timestamp_column())
+
+    __table_args__ = (Index("address_log_address", "channel", "address", "at"),)
 
 
 class OptInRequestTable(RecordedTable, table=True):

@@ -11,6 +11,7 @@ from activities.contracts import HoldSpec
 from policy.hours.windows import QuietHours
 from policy.limits import Budget, Limits
 from policy.verdict import Channel, Reason
+from profiles.messaging.addresses import ReopenScope, reopen_address
 from profiles.messaging.claims import record_address_problem
 from tests.support.environments.explain import EVENING, HOUR, LAMP, SMS, YES, ExplainCase
 from tests.support.environments.gate import GateHarness
@@ -131,6 +132,32 @@ async def bounced(desk: ExplainCase) -> None:
     given: dict[str, Any] = {"source": "sendgrid", "channel": "email", "hours": 2}
     await desk.hears("Message Bounced", message, event_id="sg-7", **given)
     await desk.asks("2")
+
+
+@told(
+    Reason.BOUNCED,
+    f"{NOT}{LAMP_IN_IT}a…@example.com had bounced at 18:00 (Message Bounced, event sendgrid sg-8), and it "
+    "was reopened for transactional messages only.",
+)
+async def reopened(desk: ExplainCase) -> None:
+    await desk.hears("Message Bounced", {"channel": "email"}, event_id="sg-8", source="sendgrid", hours=2)
+    async with desk.env.database.transaction() as connection:
+        await reopen_address(
+            connection, "email", desk.email, ReopenScope.TRANSACTIONAL, reason="called", actor="a test"
+        )
+    await desk.asks()
+
+
+@told(
+    Reason.BOUNCED,
+    f"{NOT}{LAMP_IN_IT}3 messages to the address bounced softly in 7d; it is open again at "
+    "Sat 5 Dec 2037 at 18:00.",
+)
+async def bounced_softly(desk: ExplainCase) -> None:
+    for number in (1, 2, 3):
+        soft = {"channel": "email", "type": "blocked"}
+        await desk.hears("Message Bounced", soft, event_id=f"sg-soft-{number}", source="sendgrid", hours=2)
+    await desk.asks()
 
 
 @told(

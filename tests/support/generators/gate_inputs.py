@@ -83,7 +83,8 @@ FACTS = st.builds(
     run_state=st.sampled_from(["running"] * 5 + ["ended", "stuck"]),
     erased=st.integers(0, 9).map(lambda number: number == 0),
     has_address=st.integers(0, 9).map(bool),
-    address_problem=st.sampled_from([None] * 6 + ["bounced", "complained", "odd"]),
+    address_problem=st.sampled_from([None] * 6 + ["bounced", "complained", "bounced_reopened", "odd"]),
+    soft_bounces=st.lists(INSTANTS, max_size=5).map(tuple),
     opted_out=st.lists(TOPICS, max_size=1).map(tuple),
     consents=st.lists(
         st.builds(

@@ -20,6 +20,11 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
     bad_class = plan.topic == "transactional" if marketing else bool(plan.promoting) or ads
     trouble = {"bounced": Reason.BOUNCED, "complained": Reason.COMPLAINED}
     problem = not ads and facts.address_problem and trouble.get(facts.address_problem, Reason.NO_ADDRESS)
+    if not ads and facts.address_problem in (None, "bounced_reopened"):
+        shut = facts.address_problem or any(
+            model_shut(last, facts, limits, at) for last in facts.soft_bounces
+        )
+        problem = Reason.BOUNCED if marketing and shut else None
     problem = problem if facts.has_address else Reason.NO_ADDRESS
     switches = {"all", plan.channel, plan.journey or "all", plan.template or "all"}
     here = {("all", "all"), ("channel", plan.channel), ("journey", plan.journey), ("template", plan.template)}
@@ -129,3 +134,10 @@ class Story:
             opening = datetime.combine(local.date() + (local.hour >= 8) * DAY, time(8), HERE)
             return ("expired" if opening >= expires else "quiet_hours"), []
         return "allow", left
+
+
+def model_shut(last: datetime, facts: Facts, limits: Limits, at: datetime) -> bool:
+    """Whether the soft bounces up to this one close the address for marketing at this time."""
+    rule = limits.bounces
+    before = [each for each in facts.soft_bounces if last - rule.window < each <= last]
+    return len(before) >= rule.soft and at < last + rule.pause

@@ -109,6 +109,30 @@ CASES = [
     ),
     Case(
         address_usable,
+        "the address bounced for good; it was reopened for transactional messages only",
+        Reason.BOUNCED,
+        facts=replace(YES, address_problem="bounced_reopened"),
+    ),
+    Case(
+        address_usable,
+        "sms address reopened by an operator",
+        plan=RECEIPT,
+        facts=replace(YES, address_problem="bounced_reopened"),
+    ),
+    Case(
+        address_usable,
+        f"3 messages to the address bounced softly in 7d; it is open again at {(NOW + 13 * DAY).isoformat()}",
+        Reason.BOUNCED,
+        facts=replace(YES, soft_bounces=(NOW - 3 * DAY, NOW - DAY, NOW - 2 * DAY)),
+    ),
+    Case(
+        address_usable,
+        "sms address on file",
+        plan=RECEIPT,
+        facts=replace(YES, soft_bounces=(NOW - 3 * DAY, NOW - DAY, NOW - 2 * DAY)),
+    ),
+    Case(
+        address_usable,
         "the person reported a message as spam",
         Reason.COMPLAINED,
         facts=replace(YES, address_problem="complained"),
