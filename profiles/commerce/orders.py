@@ -13,8 +13,9 @@ from profiles.commerce.catalog import (
     catalog_keys,
     to_entries,
 )
+from profiles.commerce.reversals import has_unidentified_products, ordered_items, to_returns
 from profiles.events import Item
-from profiles.state.cart import covers, parse_lines
+from profiles.state.cart import covers
 from profiles.state.event_records import OrderLine, StoredEvent, id_text
 from profiles.state.profile_state import ProfileState, Reversal
 from profiles.state.unit_of_work import Row, UnitOfWork
@@ -78,10 +79,9 @@ def apply_purchase(
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
         row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
         changes.inserts["purchase"].append(row)
-    for refund in person.refunds:
-        # The refund arrived before its purchase.
-        if order_id is not None and _order_id(refund.properties) == order_id:
-            _add_returns(person, stored, refund, order_id, changes, only_this=True)
+    if order_id is not None and any(refund.order_id == order_id for refund in person.refunds):
+        # A refund arrived before its purchase, or before another report of it.
+        changes.recounted_orders.add((person.profile_id, order_id))
     return _remove_from_carts(person, stored, own_cart, changes)
 
 
@@ -101,15 +101,19 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
 
     A refund that lists no products and states less than the order's total returns nothing: it is not known
     what it is for. An unverified event undoes no verified purchase, so that no page can have an owned item
-    promoted.
+    promoted. One that two systems report counts once: see ``profiles.commerce.reversals``.
     """
-    reversal = stored.incoming.properties
-    order_id = _order_id(reversal)
+    incoming = stored.incoming
+    refund = Reversal(incoming.type, incoming.properties, incoming.verified, incoming.source, stored.at)
+    order_id = refund.order_id
     if order_id is None:
         changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
-    refund = Reversal(stored.incoming.type, reversal, stored.incoming.verified)
-    _add_returns(person, stored, refund, order_id, changes)
+    if any(known.order_id == order_id for known in person.refunds):
+        changes.recounted_orders.add((person.profile_id, order_id))
+    else:
+        changes.returns += to_returns(person.profile_id, refund)
+    person.refunds.append(refund)
 
 
 async def resolve_order_lines(
@@ -158,13 +162,6 @@ def restore_order_lines(
     return tuple(restored)
 
 
-def ordered_items(properties: Mapping[str, Any]) -> tuple[Item, ...]:
-    """Return the products of an order event. A single product in the properties themselves counts as well."""
-    products = properties.get("products")
-    # What a channel states about its own trustworthiness does not count.
-    return parse_lines(products if isinstance(products, list) else [properties], verified=False)
-
-
 def is_same_item(bought: OrderLine, line: Item) -> bool:
     """Return whether a cart's line is what was bought: any variant of it, except with the scope variant."""
     if bought.scope == VARIANT_SCOPE and bought.item.sku and line.sku:
@@ -208,12 +205,7 @@ class _ItemKeys:
 def _has_unread_lines(stored: StoredEvent) -> bool:
     """Return whether an order has lines that cannot be read, or none at all."""
     lines = order_lines(stored)
-    return not lines or _has_unidentified_products(stored.incoming.properties, lines)
-
-
-def _has_unidentified_products(properties: Mapping[str, Any], items: Sequence[object]) -> bool:
-    products = properties.get("products")
-    return isinstance(products, list) and len(items) < len(products)
+    return not lines or has_unidentified_products(stored.incoming.properties, lines)
 
 
 def _order_id(properties: Mapping[str, Any]) -> str | None:
@@ -234,27 +226,6 @@ def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOf
     for row, line in _line_rows(person, stored):
         row |= {"until": line.until, "scope": line.scope, "of": line.of, "parts": list(line.parts)}
         changes.inserts["suppression"].append({**row, "reason": "purchased"})
-
-
-def _add_returns(
-    person: ProfileState,
-    stored: StoredEvent,
-    reversal: Reversal,
-    order_id: str,
-    changes: UnitOfWork,
-    *,
-    only_this: bool = False,
-) -> None:
-    whole: Row = {"profile_id": person.profile_id, "order_id": order_id, "at": stored.at}
-    whole["verified"] = reversal.verified
-    if only_this:
-        whole["event_id"] = stored.event_id
-    items = ordered_items(reversal.properties)
-    for item in items:
-        quantity = item.quantity if "quantity" in item.model_fields_set else None
-        changes.returns.append({**whole, "item": item.key, "sku": item.sku, "quantity": quantity})
-    if not items and not _has_unidentified_products(reversal.properties, items):
-        changes.returns.append({**whole, "amount": reversal.amount})
 
 
 def _remove_from_carts(

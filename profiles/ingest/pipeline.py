@@ -300,7 +300,7 @@ class Ingest:
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
         resolved.left_out = _count_left_out(stored_events, batch.changes.left_out, inserted)
         if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
-            await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})
+            await reapply_refunds(connection, outdated)
         return resolved
 
     def _to_event_identifiers(self, event: StoredEvent) -> EventIdentifiers:
@@ -430,11 +430,14 @@ class EventBatch:
         """
         profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values()), *outdated}
         events = await resolve_order_lines(connection, events, rule_for)
-        has_orders = any(map(orders.is_purchase, events))
+        # What they change depends on the refunds that are known.
+        with_refunds = any(
+            orders.is_purchase(e) or e.incoming.type in orders.REVERSAL_EVENT_TYPES for e in events
+        )
         batch = cls(
             events,
             resolved,
-            await load_profile_states(connection, sorted(profile_ids), run_keys, refunds=has_orders),
+            await load_profile_states(connection, sorted(profile_ids), run_keys, refunds=with_refunds),
         )
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
@@ -604,6 +607,9 @@ class EventBatch:
             whole = [each for each, window in self.cart_windows.items() if window.since is None]
             await connection.execute(_DELETE_CARTS, sorted(self.cart_windows), whole)
         await self.changes.write(connection, self.profiles)
+        if recounted := self.changes.recounted_orders:
+            of_profiles, order_ids = map(set, zip(*recounted, strict=True))
+            await reapply_refunds(connection, of_profiles, order_ids)
         placed = {position: event for position, event in enumerate(self.events) if orders.is_purchase(event)}
         buyers = dict.fromkeys(chain(*map(self._concerned_profiles, placed)))
         if in_audiences := [profile_id for profile_id in buyers if self.profiles[profile_id].audiences]:
