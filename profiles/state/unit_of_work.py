@@ -306,7 +306,12 @@ class UnitOfWork:
         self.add_outbox_row(OutboxKind.SIGNAL, run_id, END_RUN, ending)
 
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
-        """Request that the owner of an address confirms the consent of an unverified event."""
+        """Request that the owner of an address confirms the consent of an unverified event.
+
+        History asks nobody.
+        """
+        if stored.is_history:
+            return
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
         self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
 
