@@ -202,8 +202,8 @@ async def sweep_segment(
     Idempotent, also after a killed sweep: one event per stay. The first finished sweep of a segment only
     stores the profiles it finds, unless ``existing``, by which those of history enter too. Else a newcomer
     that is known by history alone waits: see ``profiles.sweeps.history``. ``progress``: called with the
-    number of newcomers done, after each ``batch_size``. Raises ``SegmentQueryError`` if the query fails, writes, or takes over
-    ``QUERY_TIMEOUT_S``.
+    number of newcomers done, after each ``batch_size``. Raises ``SegmentQueryError`` if the query fails,
+    writes, or takes over ``QUERY_TIMEOUT_S``.
     """
     changes = await evaluate_segment(database, segment)
     is_first = changes.last_sweep is None

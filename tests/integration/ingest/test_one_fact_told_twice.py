@@ -1,11 +1,13 @@
 """One fact that several systems report has one effect, by its business id and in any order of arrival."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
 
+from profiles.views.profile import load_profile
 from tests.support.environments.ingest import CHAIR, LAMP, IngestHarness, Row, order
 
 ADA = "ada@example.com"
@@ -163,3 +165,126 @@ async def test_and_in_every_order_of_arrival(
         profile = await facts.who("email", who)
         query = "SELECT returned FROM purchase WHERE profile_id = $1 ORDER BY line"
         assert await facts.values(query, profile) == pieces, [name for _, name, _ in arrival]
+
+
+AGAIN: tuple[tuple[str, Told, list[str], list[tuple[str, int]], float], ...] = (
+    (
+        "the same again",
+        ("erp", "Order Completed", order(LAMPS, CHAIR)),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 3)],
+        216.0,
+    ),
+    (
+        "as an update",
+        ("erp", "Order Updated", order(LAMPS, CHAIR)),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 3)],
+        216.0,
+    ),
+    (
+        "its number in another form",
+        ("erp", "Order Completed", order(LAMPS, CHAIR, order_id=" o-1 ")),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 3)],
+        216.0,
+    ),
+    (
+        "a line more: it is bought",
+        ("erp", "Order Updated", order(LAMPS, CHAIR, {"product_id": "rug", "price": 10.0})),
+        ["chair", "lamp", "rug"],
+        [("chair", 1), ("lamp", 3), ("rug", 1)],
+        226.0,
+    ),
+    (
+        "a line less: it is still owned, until a refund says so",
+        ("erp", "Order Updated", order(LAMPS)),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 3)],
+        216.0,
+    ),
+    (
+        "fewer pieces: the greater number counts",
+        ("erp", "Order Completed", order(LAMP, CHAIR)),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 3)],
+        216.0,
+    ),
+    (
+        "more pieces",
+        ("erp", "Order Completed", order(LAMP | {"quantity": 4}, CHAIR)),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 4)],
+        255.0,
+    ),
+    (
+        "without prices",
+        ("erp", "Order Completed", order({"product_id": "lamp", "quantity": 3}, {"product_id": "chair"})),
+        ["chair", "lamp"],
+        [("chair", 1), ("lamp", 3)],
+        216.0,
+    ),
+)
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize(
+    ("again", "owned", "pieces", "spent"), [pytest.param(*row, id=name) for name, *row in AGAIN]
+)
+async def test_an_order_that_two_systems_report_is_bought_once(
+    facts: IngestHarness,
+    again: Told,
+    owned: list[str],
+    pieces: list[tuple[str, int]],
+    spent: float,
+    is_first: bool,
+) -> None:
+    completed = ("erp", "Order Completed", again[2]) if is_first else again
+    await told(facts, [completed, BOUGHT] if is_first else [BOUGHT, again])
+    profile = await facts.who("email", ADA)
+    async with facts.database.transaction() as connection:
+        seen = await load_profile(connection, profile, lambda named, context, phone: ("UTC", "test"))
+    [figures] = await facts.rows("SELECT orders, spent FROM profile")
+
+    assert await facts.suppressed("email", ADA) == owned
+    assert sorted((line.item, line.quantity) for line in seen.purchases) == pieces
+    assert figures == {"orders": 1, "spent": spent}
+
+
+async def test_reports_of_the_next_day_are_no_visit(facts: IngestHarness) -> None:
+    for number, day in enumerate((90, 60, 30)):
+        for source, late in (("web", 0.0), ("erp", 1.2)):
+            facts.source = source
+            ago = timedelta(days=day - late)
+            await facts.happens("Order Completed", order(LAMP, order_id=f"o-{number}"), ago=ago, email=ADA)
+
+    assert await facts.values("SELECT median_gap_days FROM profile") == [30.0]
+
+
+async def test_a_refund_of_an_order_that_two_systems_report_lifts_both(facts: IngestHarness) -> None:
+    again: Told = ("erp", "Order Completed", order(LAMPS, CHAIR))
+    await told(
+        facts,
+        [BOUGHT, again, refunded("shop", LAMPS, refund_id="r1"), refunded("erp", LAMPS, refund_id="r1")],
+    )
+
+    assert await facts.suppressed("email", ADA) == ["chair"]
+    assert await facts.values("SELECT spent FROM profile") == [99.0]
+
+
+async def test_a_page_takes_nothing_from_what_the_shop_says_of_a_refund(facts: IngestHarness) -> None:
+    """A stranger who names the refund with one line of it does not narrow the shop's own word."""
+    await told(facts, [BOUGHT, whole("shop", refund_id="r1")])
+    page = facts.event("Order Refunded", order(CHAIR) | {"refund_id": "r1"}, email=ADA)
+    await facts.ingest([replace(page, source="page", verified=False)])
+
+    assert await returned(facts) == [3, 1]
+
+
+async def test_a_page_gives_nothing_back_that_the_shop_sold(facts: IngestHarness) -> None:
+    await told(facts, [BOUGHT, refunded("shop", CHAIR, refund_id="r1")])
+    page = facts.event("Order Refunded", order(LAMPS) | {"refund_id": "r1"}, email=ADA)
+    await facts.ingest([replace(page, source="page", verified=False)])
+
+    assert await returned(facts) == [0, 1]
+    assert await facts.suppressed("email", ADA) == ["lamp"]
