@@ -83,7 +83,7 @@ class ShopperPlan:
             return self._regular_past_events(now)
         ago = timedelta(days=rng.uniform(105, 260) if shopper.lapsed else rng.uniform(6, 60))
         past = [self._account_event(now - ago), self._past_order_event(now - ago)]
-        return [*past, *self._sign_of_life(now)]
+        return [*past, *self._recent_visit(now)]
 
     def _regular_past_events(self, now: datetime) -> list[ShopperEvent]:
         """Return an order every few weeks, the last one more than two such intervals ago."""
@@ -92,9 +92,9 @@ class ShopperPlan:
         orders = [
             self._past_order_event(last - every * back) for back in reversed(range(self._rng.randint(3, 4)))
         ]
-        return [self._account_event(orders[0].at), *orders, *self._sign_of_life(now)]
+        return [self._account_event(orders[0].at), *orders, *self._recent_visit(now)]
 
-    def _sign_of_life(self, now: datetime) -> list[ShopperEvent]:
+    def _recent_visit(self, now: datetime) -> list[ShopperEvent]:
         """Return a visit of a lapsed shopper, without which what is known of them is history."""
         if not self.shopper.lapsed:
             return []

@@ -16,7 +16,7 @@ from profiles.commerce.catalog import (
 from profiles.commerce.reversals import has_unidentified_products, ordered_items, to_returns
 from profiles.events import Item
 from profiles.state.cart import covers
-from profiles.state.event_records import OrderLine, StoredEvent, id_text
+from profiles.state.event_records import EventSortKey, OrderLine, StoredEvent, id_text
 from profiles.state.profile_state import ProfileState, Reversal
 from profiles.state.unit_of_work import Row, UnitOfWork
 
@@ -116,6 +116,29 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
     person.refunds.append(refund)
 
 
+def takes_out_on_arrival(stored: StoredEvent) -> bool:
+    """Return whether a purchase takes its items out of what lies in the carts when it arrives.
+
+    It does if its suppression of an item is over on arrival: a till with a clock far behind would else leave in
+    the cart what was just bought. A purchase that suppresses need not.
+    """
+    return is_purchase(stored) and bool(_unsuppressed_lines(stored))
+
+
+def arrival_key(stored: StoredEvent) -> EventSortKey:
+    """Return the place of a purchase among the events by its arrival."""
+    _, rank, source, number = stored.sort_key
+    return stored.at, rank, source, number
+
+
+def take_out_on_arrival(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> tuple[str, ...]:
+    """Take the items that a purchase of the past no longer suppresses out of all carts.
+
+    Returns the ids of the carts that changed.
+    """
+    return _take_lines_out(person, stored, _unsuppressed_lines(stored), changes)
+
+
 async def resolve_order_lines(
     connection: Any, events: Sequence[StoredEvent], rule_for: SuppressionRuleLookup
 ) -> list[StoredEvent]:
@@ -152,13 +175,17 @@ def order_lines(stored: StoredEvent) -> tuple[OrderLine, ...]:
 def restore_order_lines(
     properties: Mapping[str, Any], kept: Mapping[str, Sequence[str | None]]
 ) -> tuple[OrderLine, ...]:
-    """Return a past order's lines as they were resolved on arrival. ``kept``: line → item and scope."""
+    """Return a past order's lines as they were resolved on arrival.
+
+    ``kept``: line → item, scope and end of its suppression.
+    """
     restored = []
     for line, item in enumerate(ordered_items(properties)):
-        key, scope = kept.get(str(line), (None, None))
+        key, scope, until = kept.get(str(line), (None, None, None))
         if key and not item.product_id and key != item.sku:
             item = item.model_copy(update={"product_id": key})
-        restored.append(OrderLine(item, scope or PRODUCT_SCOPE))
+        ends_at = datetime.fromisoformat(until) if until else None
+        restored.append(OrderLine(item, scope or PRODUCT_SCOPE, until=ends_at))
     return tuple(restored)
 
 
@@ -226,6 +253,31 @@ def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOf
     for row, line in _line_rows(person, stored):
         row |= {"until": line.until, "scope": line.scope, "of": line.of, "parts": list(line.parts)}
         changes.inserts["suppression"].append({**row, "reason": "purchased"})
+
+
+def _unsuppressed_lines(stored: StoredEvent) -> list[OrderLine]:
+    return [
+        line
+        for line in order_lines(stored)
+        if line.item.quantity > 0
+        and line.until is not None
+        and line.until <= stored.at
+        # A line that the shop never suppresses stays in the cart, unless the purchase is history.
+        and (line.until > ALREADY_EXPIRED or stored.is_history)
+    ]
+
+
+def _take_lines_out(
+    person: ProfileState, stored: StoredEvent, lines: Sequence[OrderLine], changes: UnitOfWork
+) -> tuple[str, ...]:
+    bought, changed = BoughtItems(lines), []
+    for cart in sorted(person.carts.values(), key=lambda cart: cart.cart_id):
+        left = tuple(line for line in cart.lines if line not in bought)
+        if cart.closed_at is None and left != cart.lines:
+            cart.lines, cart.closed_at = left, None if left else stored.at
+            changed.append(cart.cart_id)
+            changes.save_cart(person, cart)
+    return tuple(changed)
 
 
 def _remove_from_carts(

@@ -136,7 +136,7 @@ class StoredEvent:
 
     @property
     def is_history(self) -> bool:
-        """Whether it told of the past when it arrived. Nobody is addressed because of it."""
+        """Whether it was of the past when it arrived: no message is sent because of it."""
         return self.at - self.incoming.time > MAX_EVENT_AGE
 
     @property

@@ -308,7 +308,7 @@ class UnitOfWork:
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
         """Request that the owner of an address confirms the consent of an unverified event.
 
-        History asks nobody.
+        An event that is history requests nothing.
         """
         if stored.is_history:
             return

@@ -23,7 +23,7 @@ CUSTOMER_LAPSED = "Customer Lapsed"
 # The event counts as verified, so it takes no words from an order that is not.
 # The index profile_not_lapsed holds the profiles not yet marked for this absence, by their last order, so
 # profiles with a recent order are not read. The CASE is lapse_threshold in SQL: a batch holds lapsed
-# profiles only. Whoever is known by history alone is not marked, and lapses once they do something.
+# profiles only. A profile known by history alone is not marked, and lapses after its next event.
 _SELECT_LAPSED = f"""
 WITH p AS (SELECT profile_id, last_order_at, orders, median_gap_days FROM profile a
   WHERE merged_into IS NULL AND erased_at IS NULL
