@@ -5,8 +5,8 @@ of sending. It starts no run itself. A sweep, which finds profiles by what is st
 of which the newest arrival is history. They are found again after their next event that is not. An operator
 can start a run for one of them.
 
-A statement about a profile is no act of it. An account or a consent that is loaded along with old orders, with
-the time of loading, therefore changes nothing.
+A statement about a profile is no act of it. An account or a consent that is loaded along with old orders,
+with the time of loading, therefore changes nothing.
 """
 
 from profiles.state.clock import MAX_EVENT_AGE
