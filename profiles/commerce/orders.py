@@ -119,8 +119,8 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
 def takes_out_on_arrival(stored: StoredEvent) -> bool:
     """Return whether a purchase takes its items out of what lies in the carts when it arrives.
 
-    It does if its suppression of an item is over on arrival: a till with a clock far behind would else leave in
-    the cart what was just bought. A purchase that suppresses need not.
+    It does if its suppression of an item is over on arrival: a till with a clock far behind would else
+    leave in the cart what was just bought. A purchase that suppresses need not.
     """
     return is_purchase(stored) and bool(_unsuppressed_lines(stored))
 

@@ -1,11 +1,11 @@
 """Refunds and cancellations of one order, as several systems report them: each piece comes back once. Pure.
 
-A shop, an ERP system and a payment provider report one refund, each in an event of its own. Reports with the
-same ``refund_id``, ``return_id`` or ``cancellation_id`` are one fact. Those without such an id cannot be
-distinguished, so they are counted by account: what one source says in events of one type adds up, and of several
-accounts the greatest number of pieces counts, line by line. A line that is cancelled and then refunded is
-returned once. Too few returned pieces leave an item suppressed that is not owned; too many would promote an
-owned one.
+A shop, an ERP system and a payment provider report one refund, each in an event of its own. Reports with
+the same ``refund_id``, ``return_id`` or ``cancellation_id`` are one fact. Those without such an id cannot
+be distinguished, so they are counted by account: what one source says in events of one type adds up, and of
+several accounts the greatest number of pieces counts, line by line. A line that is cancelled and then
+refunded is returned once. Too few returned pieces leave an item suppressed that is not owned; too many
+would promote an owned one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

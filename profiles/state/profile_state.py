@@ -97,7 +97,7 @@ class Reversal:
 
     @property
     def fact_id(self) -> str | None:
-        """The business id of the refund, return or cancellation; the same in all reports of it. None: it has none."""
+        """The business id of the refund, return or cancellation, the same in all reports of it; or None."""
         return next((found for name in _FACT_IDS if (found := id_text(self.properties, name))), None)
 
     @property

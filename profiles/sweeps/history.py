@@ -1,9 +1,9 @@
 """History: events of the past when they arrive. No profile enters a journey because of them.
 
-An event is history if its time lies more than ``MAX_EVENT_AGE`` before its arrival, for any sender and any way
-of sending. It starts no run itself. A sweep, which finds profiles by what is stored of them, passes over those
-of which the newest arrival is history. They are found again after their next event that is not. An operator
-can start a run for one of them.
+An event is history if its time lies more than ``MAX_EVENT_AGE`` before its arrival, for any sender and any
+way of sending. It starts no run itself. A sweep, which finds profiles by what is stored of them, passes
+over those of which the newest arrival is history. They are found again after their next event that is not.
+An operator can start a run for one of them.
 
 A statement about a profile is no act of it. An account or a consent that is loaded along with old orders,
 with the time of loading, therefore changes nothing.
