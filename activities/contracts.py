@@ -383,6 +383,8 @@ class SegmentSweepResult(Contract):
     """Members that are no longer in the segment."""
     skipped: int = 0
     """New members without an identifier."""
+    history: int = 0
+    """New members known by history alone, who enter once something new happens."""
     noted: int = 0
     """Members recorded by the segment's first sweep, which enters no profile."""
 
@@ -395,4 +397,6 @@ class SegmentSweepResult(Contract):
         parts.append(f"{self.left} left")
         if self.skipped:
             parts.append(f"{self.skipped} skipped: no identifier names them")
+        if self.history:
+            parts.append(f"{self.history} wait: only events over 72 hours old on arrival are known of them")
         return ", ".join(parts)

@@ -75,14 +75,15 @@ class ShopperPlan:
         self._planned: list[ShopperEvent] = []
 
     def past_events(self, now: datetime) -> list[ShopperEvent]:
-        """Return events from before the demo: an account, and orders of weeks or months ago."""
+        """Return events from before the demo: an account, orders of weeks or months ago, a recent visit."""
         shopper, rng = self.shopper, self._rng
         if not (shopper.lapsed or shopper.bought_recently):
             return []
         if shopper.ordered_regularly:
             return self._regular_past_events(now)
         ago = timedelta(days=rng.uniform(105, 260) if shopper.lapsed else rng.uniform(6, 60))
-        return [self._account_event(now - ago), self._past_order_event(now - ago)]
+        past = [self._account_event(now - ago), self._past_order_event(now - ago)]
+        return [*past, *self._recent_visit(now)]
 
     def _regular_past_events(self, now: datetime) -> list[ShopperEvent]:
         """Return an order every few weeks, the last one more than two such intervals ago."""
@@ -91,7 +92,13 @@ class ShopperPlan:
         orders = [
             self._past_order_event(last - every * back) for back in reversed(range(self._rng.randint(3, 4)))
         ]
-        return [self._account_event(orders[0].at), *orders]
+        return [self._account_event(orders[0].at), *orders, *self._recent_visit(now)]
+
+    def _recent_visit(self, now: datetime) -> list[ShopperEvent]:
+        """Return a visit of a lapsed shopper, without which what is known of them is history."""
+        if not self.shopper.lapsed:
+            return []
+        return [self.builder.track(now - timedelta(minutes=5), "web", "Page Viewed", {})]
 
     def _account_event(self, ordered: datetime) -> ShopperEvent:
         return self.builder.identify(ordered - timedelta(minutes=9), "web")

@@ -13,9 +13,10 @@ from profiles.commerce.catalog import (
     catalog_keys,
     to_entries,
 )
+from profiles.commerce.reversals import has_unidentified_products, ordered_items, to_returns
 from profiles.events import Item
-from profiles.state.cart import covers, parse_lines
-from profiles.state.event_records import OrderLine, StoredEvent, id_text
+from profiles.state.cart import covers
+from profiles.state.event_records import EventSortKey, OrderLine, StoredEvent, id_text
 from profiles.state.profile_state import ProfileState, Reversal
 from profiles.state.unit_of_work import Row, UnitOfWork
 
@@ -78,10 +79,9 @@ def apply_purchase(
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
         row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
         changes.inserts["purchase"].append(row)
-    for refund in person.refunds:
-        # The refund arrived before its purchase.
-        if order_id is not None and _order_id(refund.properties) == order_id:
-            _add_returns(person, stored, refund, order_id, changes, only_this=True)
+    if order_id is not None and any(refund.order_id == order_id for refund in person.refunds):
+        # A refund arrived before its purchase, or before another report of it.
+        changes.recounted_orders.add((person.profile_id, order_id))
     return _remove_from_carts(person, stored, own_cart, changes)
 
 
@@ -101,15 +101,42 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
 
     A refund that lists no products and states less than the order's total returns nothing: it is not known
     what it is for. An unverified event undoes no verified purchase, so that no page can have an owned item
-    promoted.
+    promoted. One that two systems report counts once: see ``profiles.commerce.reversals``.
     """
-    reversal = stored.incoming.properties
-    order_id = _order_id(reversal)
+    incoming = stored.incoming
+    refund = Reversal(incoming.type, incoming.properties, incoming.verified, incoming.source, stored.at)
+    order_id = refund.order_id
     if order_id is None:
         changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
-    refund = Reversal(stored.incoming.type, reversal, stored.incoming.verified)
-    _add_returns(person, stored, refund, order_id, changes)
+    if any(known.order_id == order_id for known in person.refunds):
+        changes.recounted_orders.add((person.profile_id, order_id))
+    else:
+        changes.returns += to_returns(person.profile_id, refund)
+    person.refunds.append(refund)
+
+
+def takes_out_on_arrival(stored: StoredEvent) -> bool:
+    """Return whether a purchase takes its items out of what lies in the carts when it arrives.
+
+    It does if its suppression of an item is over on arrival: a till with a clock far behind would else
+    leave in the cart what was just bought. A purchase that suppresses need not.
+    """
+    return is_purchase(stored) and bool(_unsuppressed_lines(stored))
+
+
+def arrival_key(stored: StoredEvent) -> EventSortKey:
+    """Return the place of a purchase among the events by its arrival."""
+    _, rank, source, number = stored.sort_key
+    return stored.at, rank, source, number
+
+
+def take_out_on_arrival(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> tuple[str, ...]:
+    """Take the items that a purchase of the past no longer suppresses out of all carts.
+
+    Returns the ids of the carts that changed.
+    """
+    return _take_lines_out(person, stored, _unsuppressed_lines(stored), changes)
 
 
 async def resolve_order_lines(
@@ -148,21 +175,18 @@ def order_lines(stored: StoredEvent) -> tuple[OrderLine, ...]:
 def restore_order_lines(
     properties: Mapping[str, Any], kept: Mapping[str, Sequence[str | None]]
 ) -> tuple[OrderLine, ...]:
-    """Return a past order's lines as they were resolved on arrival. ``kept``: line → item and scope."""
+    """Return a past order's lines as they were resolved on arrival.
+
+    ``kept``: line → item, scope and end of its suppression.
+    """
     restored = []
     for line, item in enumerate(ordered_items(properties)):
-        key, scope = kept.get(str(line), (None, None))
+        key, scope, until = kept.get(str(line), (None, None, None))
         if key and not item.product_id and key != item.sku:
             item = item.model_copy(update={"product_id": key})
-        restored.append(OrderLine(item, scope or PRODUCT_SCOPE))
+        ends_at = datetime.fromisoformat(until) if until else None
+        restored.append(OrderLine(item, scope or PRODUCT_SCOPE, until=ends_at))
     return tuple(restored)
-
-
-def ordered_items(properties: Mapping[str, Any]) -> tuple[Item, ...]:
-    """Return the products of an order event. A single product in the properties themselves counts as well."""
-    products = properties.get("products")
-    # What a channel states about its own trustworthiness does not count.
-    return parse_lines(products if isinstance(products, list) else [properties], verified=False)
 
 
 def is_same_item(bought: OrderLine, line: Item) -> bool:
@@ -208,12 +232,7 @@ class _ItemKeys:
 def _has_unread_lines(stored: StoredEvent) -> bool:
     """Return whether an order has lines that cannot be read, or none at all."""
     lines = order_lines(stored)
-    return not lines or _has_unidentified_products(stored.incoming.properties, lines)
-
-
-def _has_unidentified_products(properties: Mapping[str, Any], items: Sequence[object]) -> bool:
-    products = properties.get("products")
-    return isinstance(products, list) and len(items) < len(products)
+    return not lines or has_unidentified_products(stored.incoming.properties, lines)
 
 
 def _order_id(properties: Mapping[str, Any]) -> str | None:
@@ -236,25 +255,29 @@ def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOf
         changes.inserts["suppression"].append({**row, "reason": "purchased"})
 
 
-def _add_returns(
-    person: ProfileState,
-    stored: StoredEvent,
-    reversal: Reversal,
-    order_id: str,
-    changes: UnitOfWork,
-    *,
-    only_this: bool = False,
-) -> None:
-    whole: Row = {"profile_id": person.profile_id, "order_id": order_id, "at": stored.at}
-    whole["verified"] = reversal.verified
-    if only_this:
-        whole["event_id"] = stored.event_id
-    items = ordered_items(reversal.properties)
-    for item in items:
-        quantity = item.quantity if "quantity" in item.model_fields_set else None
-        changes.returns.append({**whole, "item": item.key, "sku": item.sku, "quantity": quantity})
-    if not items and not _has_unidentified_products(reversal.properties, items):
-        changes.returns.append({**whole, "amount": reversal.amount})
+def _unsuppressed_lines(stored: StoredEvent) -> list[OrderLine]:
+    return [
+        line
+        for line in order_lines(stored)
+        if line.item.quantity > 0
+        and line.until is not None
+        and line.until <= stored.at
+        # A line that the shop never suppresses stays in the cart, unless the purchase is history.
+        and (line.until > ALREADY_EXPIRED or stored.is_history)
+    ]
+
+
+def _take_lines_out(
+    person: ProfileState, stored: StoredEvent, lines: Sequence[OrderLine], changes: UnitOfWork
+) -> tuple[str, ...]:
+    bought, changed = BoughtItems(lines), []
+    for cart in sorted(person.carts.values(), key=lambda cart: cart.cart_id):
+        left = tuple(line for line in cart.lines if line not in bought)
+        if cart.closed_at is None and left != cart.lines:
+            cart.lines, cart.closed_at = left, None if left else stored.at
+            changed.append(cart.cart_id)
+            changes.save_cart(person, cart)
+    return tuple(changed)
 
 
 def _remove_from_carts(

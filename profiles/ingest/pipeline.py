@@ -306,7 +306,7 @@ class Ingest:
         resolved.address_reports = batch.changes.address_reports
         resolved.left_out = _count_left_out(stored_events, batch.changes.left_out, inserted)
         if inserted.superseded_types.intersection(orders.REVERSAL_EVENT_TYPES):
-            await reapply_refunds(connection, {each: batch.profiles[each] for each in outdated})
+            await reapply_refunds(connection, outdated)
         return resolved
 
     def _to_event_identifiers(self, event: StoredEvent) -> EventIdentifiers:
@@ -436,11 +436,14 @@ class EventBatch:
         """
         profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values()), *outdated}
         events = await resolve_order_lines(connection, events, rule_for)
-        has_orders = any(map(orders.is_purchase, events))
+        # What they change depends on the refunds that are known.
+        with_refunds = any(
+            orders.is_purchase(e) or e.incoming.type in orders.REVERSAL_EVENT_TYPES for e in events
+        )
         batch = cls(
             events,
             resolved,
-            await load_profile_states(connection, sorted(profile_ids), run_keys, refunds=has_orders),
+            await load_profile_states(connection, sorted(profile_ids), run_keys, refunds=with_refunds),
         )
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
@@ -502,6 +505,11 @@ class EventBatch:
             for profile_id in self._concerned_profiles(position):
                 if profile_id not in self.cart_windows and not self._is_before_window(position, profile_id):
                     self._apply_one(position, self.profiles[profile_id])
+        for position in in_order:
+            if orders.takes_out_on_arrival(self.events[position]):
+                for profile_id in self._concerned_profiles(position):
+                    if profile_id not in self.cart_windows:
+                        self._take_out_on_arrival(position, self.profiles[profile_id])
         for profile_id in self.cart_windows:
             person = self.profiles[profile_id]
             for key in [key for key in self.changes.carts if key[0] == profile_id]:
@@ -521,20 +529,34 @@ class EventBatch:
 
     def _replay_with_window(self, person: ProfileState, window: replay.CartWindow) -> None:
         """Apply past and new events of one profile in the order of event times."""
-        timeline: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
-            *((pair[0].sort_key, pair) for pair in window.events),
-            *(
-                (event.sort_key, position)
-                for position, event in enumerate(self.events)
-                if person.profile_id in self._concerned_profiles(position)
-                and not self._is_before_window(position, person.profile_id)
-            ),
+        unwritten = UnitOfWork()
+        timeline: list[tuple[EventSortKey, Callable[[], object]]] = [
+            (step.key, partial(replay.replay_step, person, step, unwritten))
+            for step in replay.to_steps(window.events)
         ]
-        for _, item in sorted(timeline, key=lambda entry: entry[0]):
-            if isinstance(item, int):
-                self._apply_one(item, person)
-            else:
-                replay.replay_events(person, [item])
+        for position, event in enumerate(self.events):
+            if person.profile_id not in self._concerned_profiles(position):
+                continue
+            if not self._is_before_window(position, person.profile_id):
+                timeline.append((event.sort_key, partial(self._apply_one, position, person)))
+            if orders.takes_out_on_arrival(event):
+                take_out = partial(self._take_out_on_arrival, position, person)
+                timeline.append((orders.arrival_key(event), take_out))
+        for _, apply in sorted(timeline, key=lambda entry: entry[0]):
+            apply()
+
+    def _take_out_on_arrival(self, position: int, person: ProfileState) -> None:
+        if position in self.resolution.withdrawals_alone:
+            return
+        event, profile_id = self.events[position], person.profile_id
+        carts = orders.take_out_on_arrival(person, event, self.changes)
+        if profile_id == self.resolution.owners[position]:
+            applied = self.results.get(position, ApplyResult(None, ()))
+            changed = tuple(dict.fromkeys((*applied.changed_carts, *carts)))
+            self.results[position] = replace(applied, changed_carts=changed)
+        else:
+            known = self.shared_purchase_carts.get((position, profile_id), ())
+            self.shared_purchase_carts[position, profile_id] = tuple(dict.fromkeys((*known, *carts)))
 
     def _apply_one(self, position: int, person: ProfileState) -> None:
         event = self.events[position]
@@ -610,6 +632,9 @@ class EventBatch:
             whole = [each for each, window in self.cart_windows.items() if window.since is None]
             await connection.execute(_DELETE_CARTS, sorted(self.cart_windows), whole)
         await self.changes.write(connection, self.profiles)
+        if recounted := self.changes.recounted_orders:
+            of_profiles, order_ids = map(set, zip(*recounted, strict=True))
+            await reapply_refunds(connection, of_profiles, order_ids)
         placed = {position: event for position, event in enumerate(self.events) if orders.is_purchase(event)}
         buyers = dict.fromkeys(chain(*map(self._concerned_profiles, placed)))
         if in_audiences := [profile_id for profile_id in buyers if self.profiles[profile_id].audiences]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from profiles.commerce.orders import apply_refund
+from profiles.commerce.reversals import to_distinct_returns
 from profiles.commerce.suppressions import sync_suppressions
 from profiles.consent import effective
 from profiles.db.sql import encode_jsonb
@@ -15,10 +15,9 @@ from profiles.merging.rekey import MergedProfiles, PreMergeState, rekey_runs
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES
-from profiles.state.bounds import bound_event
+from profiles.state.bounds import bound_properties
 from profiles.state.cart import parse_lines
-from profiles.state.event_records import StoredEvent, incoming_from_row
-from profiles.state.profile_state import ProfileState, load_profile_states
+from profiles.state.profile_state import MAX_REFUNDS, ProfileState, Reversal, load_profile_states
 from profiles.state.run_keys import RUN_KEY_SQL
 from profiles.state.unit_of_work import APPLY_RETURNS, UnitOfWork
 
@@ -38,14 +37,20 @@ WHERE p.profile_id = l.profile_id AND p.lapsed_after IS DISTINCT FROM l.lapsed_a
 """
 
 _SELECT_REFUNDS = """
-SELECT profile_id, event_id, source, id, type, channel, time, at, verified, properties::text AS properties
-FROM event WHERE profile_id = ANY($1) AND type IN ('Order Refunded', 'Order Cancelled')
-  AND superseded_by IS NULL
+SELECT e.profile_id, e.source, e.type, e.at, e.verified, e.properties::text AS properties
+FROM unnest($1::uuid[]) AS p(profile_id) CROSS JOIN LATERAL (
+  SELECT profile_id, source, id, type, at, verified, properties FROM event
+  WHERE profile_id = p.profile_id AND type IN ('Order Refunded', 'Order Cancelled') AND superseded_by IS NULL
+  ORDER BY verified DESC, at DESC LIMIT $2) e
+ORDER BY e.at, e.source, e.id
 """
 
+# Of all orders, or of those in $2.
 _RESET_RETURNS = (
-    "UPDATE purchase SET returned = 0 WHERE profile_id = ANY($1) AND returned > 0",
+    "UPDATE purchase SET returned = 0 WHERE profile_id = ANY($1) AND returned > 0 "
+    "AND ($2::text[] IS NULL OR order_id = ANY($2))",
     "UPDATE suppression s SET lifted_at = NULL FROM purchase p WHERE p.profile_id = ANY($1) "
+    "AND ($2::text[] IS NULL OR p.order_id = ANY($2)) "
     "AND s.event_id = p.event_id AND s.line = p.line AND s.lifted_at IS NOT NULL",
 )
 
@@ -96,7 +101,7 @@ async def rebuild_profiles(
     await rekey_runs(connection, merged_profiles, pre_merge, involved_ids, at, unit_of_work)
     await unit_of_work.write(connection, persons)
     await _write_lapsed_after(connection, sorted(profile_ids))
-    await reapply_refunds(connection, persons)
+    await reapply_refunds(connection, sorted(persons))
     await computed.refresh_computed_traits(connection, sorted(profile_ids))
     await effective.refresh_consents(connection, sorted(involved_ids), at)
     await leave_audiences(connection, profile_ids, at)
@@ -117,14 +122,26 @@ async def _write_lapsed_after(connection: Any, profile_ids: list[UUID]) -> None:
     await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(rows))
 
 
-async def reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) -> None:
-    """Apply refunds and cancellations again, to the purchases that the profiles have now."""
-    rows = await connection.fetch(_SELECT_REFUNDS, sorted(persons))
+async def reapply_refunds(
+    connection: Any, profile_ids: Collection[UUID], order_ids: Collection[str] | None = None
+) -> None:
+    """Apply refunds and cancellations again, to the purchases that the profiles have now.
+
+    ``order_ids``: of these orders alone; None: of all. Reads at most ``MAX_REFUNDS`` events of each profile.
+    Locks held: those of the profiles.
+    """
+    rows = await connection.fetch(_SELECT_REFUNDS, sorted(profile_ids), MAX_REFUNDS)
+    concerned = None if order_ids is None else sorted(order_ids)
     for statement in _RESET_RETURNS:
-        await connection.execute(statement, sorted(persons))
-    unit_of_work = UnitOfWork()
+        await connection.execute(statement, sorted(profile_ids), concerned)
+    reversals: dict[UUID, list[Reversal]] = {}
     for row in rows:
-        refund = StoredEvent(bound_event(incoming_from_row(row))[0], row["event_id"], row["at"], None)
-        apply_refund(persons[row["profile_id"]], refund, unit_of_work)
-    if unit_of_work.returns:
-        await connection.execute(APPLY_RETURNS, encode_jsonb(unit_of_work.returns))
+        properties = bound_properties(
+            orjson.loads(row["properties"]), [], verified=row["verified"], event_type=row["type"]
+        )
+        reversal = Reversal(row["type"], properties, row["verified"], row["source"], row["at"])
+        if order_ids is None or reversal.order_id in order_ids:
+            reversals.setdefault(row["profile_id"], []).append(reversal)
+    returns = [row for each, told in reversals.items() for row in to_distinct_returns(each, told)]
+    if returns:
+        await connection.execute(APPLY_RETURNS, encode_jsonb(returns))

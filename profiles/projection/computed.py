@@ -69,11 +69,13 @@ FROM (SELECT min(p.first) AS first, max(p.paid) AS paid
   GROUP BY p.order_id, CASE WHEN p.order_id IS NULL THEN p.event_id END) r
 """
 
+# The day of an order is that of its first report: an ERP system may report it days later.
 _VISIT_GAP_FIGURES = """
 SELECT CASE WHEN count(gap) >= 2 THEN percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) END AS median_gap_days
 FROM (SELECT day - lag(day) OVER (ORDER BY day) AS gap FROM (
-  SELECT DISTINCT (LEAST(u.time, u.at) AT TIME ZONE 'UTC')::date AS day FROM purchase u
-  WHERE u.profile_id = v.profile_id) visit) between_visits
+  SELECT DISTINCT (min(LEAST(u.time, u.at)) AT TIME ZONE 'UTC')::date AS day FROM purchase u
+  WHERE u.profile_id = v.profile_id
+  GROUP BY u.order_id, CASE WHEN u.order_id IS NULL THEN u.event_id END) visit) between_visits
 """
 
 _ENGAGEMENT_FIGURES = """

@@ -15,13 +15,19 @@ from uuid import UUID
 
 import orjson
 
-from profiles.commerce.orders import apply_shared_purchase, restore_order_lines
+from profiles.commerce.orders import (
+    apply_shared_purchase,
+    arrival_key,
+    restore_order_lines,
+    take_out_on_arrival,
+    takes_out_on_arrival,
+)
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.projection.computed import load_last_seen
 from profiles.state import bounds
 from profiles.state.bounds import bound_event
 from profiles.state.cart import generated_cart_id, generated_event_id, is_generated_cart_id
-from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
+from profiles.state.event_records import EventSortKey, StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
 
@@ -43,7 +49,7 @@ FROM unnest($1::uuid[]) AS p(profile_id)
 
 # How an order's lines were resolved on arrival, from the rows of its owner.
 _ORDER_LINES_COLUMN = """CASE WHEN e.type IN ('Order Completed', 'Order Updated') THEN (
-  SELECT jsonb_object_agg(u.line, jsonb_build_array(u.item, o.scope)) FROM purchase u
+  SELECT jsonb_object_agg(u.line, jsonb_build_array(u.item, o.scope, o.until)) FROM purchase u
   LEFT JOIN suppression o ON o.profile_id = e.profile_id AND o.event_id = u.event_id AND o.line = u.line
   WHERE u.event_id = e.event_id)::text END AS bought"""
 
@@ -64,18 +70,19 @@ FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE p
   ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id AND e.superseded_by IS NULL
 """  # noqa: S608 - constant fragment
 
-# The same since an instant, for the carts alone.
+# The same since an instant, for the carts alone. A purchase of the past may act when it arrives.
 _SELECT_CART_HISTORY = f"""
 SELECT w.profile_id AS replayed_profile, {_EVENT_COLUMNS}, e.superseded_by IS NOT NULL AS is_superseded
 FROM unnest($1::uuid[], $3::timestamptz[]) AS w(profile_id, since)
-JOIN event e ON e.profile_id = w.profile_id AND e.at > w.since AND e.time > w.since AND e.type = ANY($2)
+JOIN event e ON e.profile_id = w.profile_id AND e.at > w.since AND e.type = ANY($2)
+  AND (e.time > w.since OR e.type IN ('Order Completed', 'Order Updated'))
 UNION ALL
 SELECT s.profile_id, {_EVENT_COLUMNS}, false
 FROM unnest($1::uuid[], $3::timestamptz[]) AS w(profile_id, since)
 JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
   ON s.profile_id = w.profile_id
 JOIN event e ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
-  AND e.superseded_by IS NULL AND e.at > w.since AND e.time > w.since
+  AND e.superseded_by IS NULL AND e.at > w.since
 """  # noqa: S608 - constant fragment
 
 _SELECT_OWNED = "SELECT profile_id, event_id FROM event WHERE event_id = ANY($1) AND profile_id = ANY($2)"
@@ -175,14 +182,42 @@ async def _load_own_cart_ids(connection: Any, histories: Mapping[UUID, PastEvent
     return known
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayStep:
+    """One past event at its place in the canonical order, or a purchase at the place of its arrival."""
+
+    key: EventSortKey
+    stored: StoredEvent
+    own: bool
+    """Whether the event is the profile's own."""
+    is_arrival: bool = False
+
+
+def to_steps(events: Iterable[tuple[StoredEvent, bool]]) -> list[ReplayStep]:
+    """Return the steps by which past events are applied, in order."""
+    steps = []
+    for stored, own in events:
+        steps.append(ReplayStep(stored.sort_key, stored, own))
+        if not stored.is_superseded and takes_out_on_arrival(stored):
+            steps.append(ReplayStep(arrival_key(stored), stored, own, is_arrival=True))
+    return sorted(steps, key=lambda step: step.key)
+
+
 def replay_events(person: ProfileState, events: Iterable[tuple[StoredEvent, bool]]) -> None:
     """Apply past events to a profile. What they wrote when they arrived stays as it is."""
     unwritten = UnitOfWork()
-    for stored, own in events:
-        if own:
-            apply_event(person, stored, unwritten)
-        else:
-            apply_shared_purchase(person, stored, unwritten)
+    for step in to_steps(events):
+        replay_step(person, step, unwritten)
+
+
+def replay_step(person: ProfileState, step: ReplayStep, unwritten: UnitOfWork) -> None:
+    """Apply one step to a profile. ``unwritten``: takes what the event wrote when it arrived."""
+    if step.is_arrival:
+        take_out_on_arrival(person, step.stored, unwritten)
+    elif step.own:
+        apply_event(person, step.stored, unwritten)
+    else:
+        apply_shared_purchase(person, step.stored, unwritten)
 
 
 async def reload_last_seen(connection: Any, profiles: dict[UUID, ProfileState]) -> None:

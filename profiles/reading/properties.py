@@ -67,6 +67,9 @@ _PROPERTY_ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "cart_id": ("cartId", "cartID", "CartId", "cart_token", "cartToken", "basket_id", "basketId"),
     "checkout_id": ("checkoutId", "checkoutID", "CheckoutId"),
+    "refund_id": ("refundId", "refundID", "RefundId"),
+    "return_id": ("returnId", "returnID", "ReturnId"),
+    "cancellation_id": ("cancellationId", "cancellationID", "CancellationId"),
     "ticket_id": ("ticketId", "ticketID", "ticket_number", "ticketNumber"),
     "currency": ("currency_code", "currencyCode", "Currency", "presentment_currency", "currencyISO"),
 }

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from profiles.db.sql import from_row
 from profiles.events import Event, Item, channel_content
 from profiles.reading.ids import normal_id
+from profiles.state.clock import MAX_EVENT_AGE
 
 EventSortKey = tuple[datetime, str, str, str]
 
@@ -132,6 +133,11 @@ class StoredEvent:
     def time(self) -> datetime:
         """When it happened; at the latest when it was ingested."""
         return min(self.incoming.time, self.at)
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it was of the past when it arrived: no message is sent because of it."""
+        return self.at - self.incoming.time > MAX_EVENT_AGE
 
     @property
     def sort_key(self) -> EventSortKey:

@@ -11,7 +11,7 @@ import orjson
 from profiles.reading.amounts import read_money
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
-from profiles.state.event_records import EventSortKey
+from profiles.state.event_records import EventSortKey, id_text
 from profiles.state.run_keys import RUN_KEY_SQL, run_key
 from profiles.state.traits import TraitOrigins, TraitValues
 
@@ -75,6 +75,9 @@ _REFUND_AMOUNTS = (
 )
 """Where a refund states its amount, in this order."""
 
+_FACT_IDS = ("refund_id", "return_id", "cancellation_id")
+"""Properties that name a reversal itself. A payment's id does not: several refunds may be of one payment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
@@ -83,6 +86,19 @@ class Reversal:
     type: str
     properties: dict[str, Any]
     verified: bool
+    source: str = ""
+    at: datetime | None = None
+    """When it was ingested; None where only its order matters."""
+
+    @property
+    def order_id(self) -> str | None:
+        """The order that it reverses."""
+        return id_text(self.properties, "order_id")
+
+    @property
+    def fact_id(self) -> str | None:
+        """The business id of the refund, return or cancellation, the same in all reports of it; or None."""
+        return next((found for name in _FACT_IDS if (found := id_text(self.properties, name))), None)
 
     @property
     def amount(self) -> float | None:

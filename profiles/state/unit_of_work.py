@@ -192,17 +192,18 @@ FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id 
 # If purchase and return both name a variant, only that variant is returned. A product without a quantity is
 # returned once on each matching line; one with a quantity is counted down line by line. A line that is
 # returned in part stays suppressed. The suppressions of all profiles for a returned line end. A return of the
-# whole order with an amount counts only if that is no less than the order's total, or that of its lines.
+# whole order with an amount counts only if that is no less than the order's total, or that of its lines. What
+# one account says adds up. Of several accounts of an order the greatest number of pieces of a line counts.
 APPLY_RETURNS = """
-WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, amount, max(at) AS at,
+WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, amount, account, max(at) AS at,
     count(*) FILTER (WHERE quantity IS NULL) AS times, COALESCE(sum(quantity), 0) AS quantity
   FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
-    item text, sku text, quantity int, at timestamptz, verified boolean, amount float8)
-  GROUP BY profile_id, order_id, event_id, item, sku, verified, amount),
-fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.at, p.at) AS at,
+    item text, sku text, quantity int, at timestamptz, verified boolean, amount float8, account text)
+  GROUP BY profile_id, order_id, event_id, item, sku, verified, amount, account),
+fitting AS (SELECT p.event_id, p.line, u.account, u.item, u.times, u.quantity, GREATEST(u.at, p.at) AS at,
     p.quantity - p.returned AS there,
-    COALESCE(sum(p.quantity - p.returned) OVER (PARTITION BY p.event_id, u.item, u.sku, u.verified, u.event_id
-      ORDER BY p.line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+    COALESCE(sum(p.quantity - p.returned) OVER (PARTITION BY p.event_id, u.item, u.sku, u.verified,
+      u.event_id, u.account ORDER BY p.line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
   FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
     AND (u.event_id IS NULL OR p.event_id = u.event_id)
     AND (u.verified OR NOT (SELECT e.verified FROM event e WHERE e.event_id = p.event_id))
@@ -213,9 +214,11 @@ fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.a
       FROM purchase o WHERE o.event_id = p.event_id))
     AND (u.item IS NULL
       OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)),
-given_back AS (SELECT event_id, line, max(at) AS at, sum(CASE WHEN item IS NULL THEN there
+told AS (SELECT event_id, line, account, max(at) AS at, sum(CASE WHEN item IS NULL THEN there
       ELSE times + LEAST(there, GREATEST(0, quantity - before)) END) AS quantity
-  FROM fitting GROUP BY event_id, line),
+  FROM fitting GROUP BY event_id, line, account),
+given_back AS (SELECT event_id, line, max(at) AS at, max(quantity) AS quantity
+  FROM told GROUP BY event_id, line),
 returned AS (UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
   WHERE p.event_id = r.event_id AND p.line = r.line
   RETURNING p.event_id, p.line, p.returned >= p.quantity AS wholly, r.at)
@@ -236,6 +239,9 @@ class UnitOfWork:
     events: dict[UUID, Row] = field(default_factory=dict)
     message_updates: list[Row] = field(default_factory=list)
     returns: list[Row] = field(default_factory=list)
+    recounted_orders: set[tuple[UUID, str]] = field(default_factory=set)
+    """(profile, order) of which several refunds or cancellations are known, or one before its purchase: what
+    was returned is counted anew from all of them."""
     signal_counts: dict[UUID, int] = field(default_factory=dict)
     """Run → its number of signals."""
     unverified_signal_counts: dict[UUID, int] = field(default_factory=dict)
@@ -321,7 +327,12 @@ class UnitOfWork:
         self.add_outbox_row(OutboxKind.SIGNAL, run_id, END_RUN, ending)
 
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
-        """Request that the owner of an address confirms the consent of an unverified event."""
+        """Request that the owner of an address confirms the consent of an unverified event.
+
+        An event that is history requests nothing.
+        """
+        if stored.is_history:
+            return
         row = {"channel": channel, "address": address, "at": stored.at, "state": "waiting"}
         self.opt_in_requests[channel, address] = row | {"sender": stored.incoming.sender}
 

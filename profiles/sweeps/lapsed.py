@@ -14,6 +14,7 @@ from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES, MIN_ORDERS_FOR_GAP, LapseRules, lapse_threshold
 from profiles.state.event_records import IncomingEvent
+from profiles.sweeps.history import IS_HISTORY_SQL
 
 LAPSE_SOURCE = "waypost/sweep"
 
@@ -22,7 +23,7 @@ CUSTOMER_LAPSED = "Customer Lapsed"
 # The event counts as verified, so it takes no words from an order that is not.
 # The index profile_not_lapsed holds the profiles not yet marked for this absence, by their last order, so
 # profiles with a recent order are not read. The CASE is lapse_threshold in SQL: a batch holds lapsed
-# profiles only.
+# profiles only. A profile known by history alone is not marked, and lapses after its next event.
 _SELECT_LAPSED = f"""
 WITH p AS (SELECT profile_id, last_order_at, orders, median_gap_days FROM profile a
   WHERE merged_into IS NULL AND erased_at IS NULL
@@ -32,6 +33,7 @@ WITH p AS (SELECT profile_id, last_order_at, orders, median_gap_days FROM profil
       WHEN orders < {MIN_ORDERS_FOR_GAP} OR median_gap_days IS NULL THEN $4::interval
       ELSE LEAST(GREATEST($1::float8 * median_gap_days * interval '1 day', $2::interval), $3::interval) END
     AND EXISTS (SELECT 1 FROM identifier WHERE profile_id = a.profile_id AND status <> 'quarantined')
+    AND NOT {IS_HISTORY_SQL.format(profile="a.profile_id")}
   ORDER BY last_order_at, profile_id LIMIT $5)
 SELECT p.profile_id, p.last_order_at, p.orders, p.median_gap_days, now() AS now, i.type, i.value,
   (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
@@ -57,6 +59,7 @@ async def sweep_lapsed(
 ) -> int:
     """Write ``Customer Lapsed`` for at most ``limit`` lapsed profiles, once per absence.
 
+    Passes over profiles known by history alone: see ``profiles.sweeps.history``.
     Returns how many events were new. Idempotent: the event's id is the profile and its last order.
     """
     async with database.transaction() as connection:

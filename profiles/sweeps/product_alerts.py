@@ -15,6 +15,7 @@ from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
 from profiles.state.cart import parse_lines
 from profiles.state.event_records import IncomingEvent
+from profiles.sweeps.history import IS_HISTORY_SQL
 
 PRODUCT_ALERT_SOURCE = "waypost/products"
 
@@ -31,6 +32,7 @@ SELECT c.profile_id, c.cart_id, c.lines::text AS lines, i.type, i.value
 FROM cart c JOIN profile p ON p.profile_id = c.profile_id AND p.erased_at IS NULL {JOIN_STRONGEST_IDENTIFIER}
 WHERE c.closed_at IS NULL AND (c.lines @> $1::jsonb OR c.lines @> $2::jsonb)
   AND c.updated_at > now() - $3::interval
+  AND NOT {IS_HISTORY_SQL.format(profile="c.profile_id")}
   AND ($4::uuid IS NULL OR (c.profile_id, c.cart_id) > ($4, $5))
 ORDER BY c.profile_id, c.cart_id LIMIT $6
 """  # noqa: S608 - constant fragments
@@ -56,6 +58,7 @@ async def sweep_products(
 ) -> tuple[int, int]:
     """Write ``Price Dropped``, ``Back In Stock`` and ``Out Of Stock`` for at most ``limit`` product changes.
 
+    Carts of profiles known by history alone make none: see ``profiles.sweeps.history``.
     Returns (changes read, events that were new); the first is 0 when no change is left. A change that a later
     one has replaced makes no event. Idempotent: an event's id is the change, the profile and the cart.
     """

@@ -15,6 +15,7 @@ from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
 from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
 from profiles.state.event_records import IncomingEvent
+from profiles.sweeps.history import IS_HISTORY_SQL
 
 SEGMENT_SOURCE = "waypost/segment"
 
@@ -54,7 +55,8 @@ WHERE attrelid = to_regclass('person') AND attnum > 0 AND NOT attisdropped
 """
 
 _SELECT_IDENTIFIERS = f"""
-SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
+SELECT p.profile_id, i.type, i.value, {IS_HISTORY_SQL.format(profile="p.profile_id")} AS is_history
+FROM profile p {JOIN_STRONGEST_IDENTIFIER}
 WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
 """  # noqa: S608 - constant fragments
 
@@ -113,6 +115,8 @@ class SegmentSweep:
     left: int = 0
     skipped: int = 0
     """Newcomers without an identifier; tried again at every sweep."""
+    history: int = 0
+    """Newcomers known by history alone; tried again at every sweep."""
     noted: int = 0
     """Found by the first sweep of the segment and stored as members without entering."""
 
@@ -196,18 +200,23 @@ async def sweep_segment(
     """Run a segment's query, write ``Segment Entered`` for newcomers, delete members that left.
 
     Idempotent, also after a killed sweep: one event per stay. The first finished sweep of a segment only
-    stores the profiles it finds, unless ``existing``. ``progress``: called with the number of newcomers done,
-    after each ``batch_size``. Raises ``SegmentQueryError`` if the query fails, writes, or takes over
-    ``QUERY_TIMEOUT_S``.
+    stores the profiles it finds, unless ``existing``, by which those of history enter too. Else a newcomer
+    that is known by history alone waits: see ``profiles.sweeps.history``. ``progress``: called with the
+    number of newcomers done, after each ``batch_size``. Raises ``SegmentQueryError`` if the query fails,
+    writes, or takes over ``QUERY_TIMEOUT_S``.
     """
     changes = await evaluate_segment(database, segment)
-    only_store = changes.last_sweep is None and not segment.existing
-    done = 0
+    is_first = changes.last_sweep is None
+    only_store = is_first and not segment.existing
+    done = waiting = 0
     for start in range(0, len(changes.newcomers), batch_size):
         chunk = changes.newcomers[start : start + batch_size]
         members = chunk
         if not only_store:
-            members = await _ingest_entries(database, ingest, segment.name, chunk, changes)
+            known = await _load_newcomers(database, chunk)
+            waiting += sum(row["is_history"] and not is_first for row in known)
+            entering = [row for row in known if is_first or not row["is_history"]]
+            members = await _ingest_entries(ingest, segment.name, entering, changes)
         await _record_members(database, segment.name, members, changes.at)
         done += len(members)
         progress(done)
@@ -222,17 +231,22 @@ async def sweep_segment(
         found=changes.found,
         newcomers=0 if only_store else done,
         left=len(changes.gone),
-        skipped=len(changes.newcomers) - done,
+        skipped=len(changes.newcomers) - done - waiting,
+        history=waiting,
         noted=done if only_store else 0,
     )
 
 
+async def _load_newcomers(database: Database, newcomers: Sequence[UUID]) -> list[Any]:
+    """Return the newcomers that an identifier names, with it, and whether history alone is known of them."""
+    async with database.transaction() as connection:
+        return list(await connection.fetch(_SELECT_IDENTIFIERS, newcomers))
+
+
 async def _ingest_entries(
-    database: Database, ingest: Ingest, segment: str, newcomers: Sequence[UUID], asked: SegmentChanges
+    ingest: Ingest, segment: str, rows: Sequence[Any], asked: SegmentChanges
 ) -> list[UUID]:
     """Write the events of newcomers; return the newcomers with a stored event."""
-    async with database.transaction() as connection:
-        rows = await connection.fetch(_SELECT_IDENTIFIERS, newcomers)
     stay = asked.last_sweep.isoformat() if asked.last_sweep else "first"
     events = []
     for row in rows:

@@ -99,11 +99,16 @@ FROM run r JOIN profile p ON p.profile_id = r.profile_id JOIN person s ON s.prof
 WHERE r.run_id = $1
 """
 
+# Of several reports of one order, each item counts once: by the one that has most pieces of it.
 _SELECT_PURCHASES = """
 SELECT u.item, u.sku, CASE WHEN e.verified THEN u.name END AS name, u.price, u.quantity, u.returned,
   u.time AS at, u.channel, u.order_id
-FROM purchase u LEFT JOIN event e ON e.event_id = u.event_id
-WHERE u.profile_id = $1 AND u.time > $2 ORDER BY u.time DESC, u.event_id DESC, u.line LIMIT $3
+FROM (SELECT *, first_value(event_id) OVER (
+    PARTITION BY order_id, CASE WHEN order_id IS NULL THEN event_id END, item
+    ORDER BY quantity DESC, at, event_id) AS counted FROM purchase WHERE profile_id = $1
+    AND time > $2) u
+LEFT JOIN event e ON e.event_id = u.event_id WHERE u.event_id = u.counted
+ORDER BY u.time DESC, u.event_id DESC, u.line LIMIT $3
 """
 
 

@@ -298,9 +298,13 @@ SELECT cart_id, lines::text AS lines, updated_at, closed_at FROM cart WHERE prof
 ORDER BY updated_at DESC, cart_id LIMIT $2
 """
 
+# Of several reports of one order, each item counts once: by the one that has most pieces of it.
 _SELECT_PURCHASES = """
-SELECT order_id, item, sku, name, price, quantity, returned, channel, time, event_id FROM purchase
-WHERE profile_id = $1 ORDER BY at DESC, event_id, line LIMIT $2
+SELECT order_id, item, sku, name, price, quantity, returned, channel, time, event_id
+FROM (SELECT *, first_value(event_id) OVER (
+    PARTITION BY order_id, CASE WHEN order_id IS NULL THEN event_id END, item
+    ORDER BY quantity DESC, at, event_id) AS counted FROM purchase WHERE profile_id = $1) u
+WHERE event_id = counted ORDER BY at DESC, event_id, line LIMIT $2
 """
 
 _SELECT_SUPPRESSIONS = """

@@ -14,10 +14,11 @@ ADA, PHONE = "ada@example.com", "+4915112345678"
 
 
 async def bought(facts: IngestHarness, *days_ago: float, **who: str) -> None:
-    """One order of the lamp on each of these days, the newest last."""
+    """One order of the lamp on each of these days, the newest last, and then something new."""
     for days in sorted(days_ago, reverse=True):
         number = f"{next(iter(who.values()))}-{days}"
         await facts.happens("Order Completed", order(LAMP, order_id=number), ago=timedelta(days=days), **who)
+    await facts.happens("Signed In", **who)
 
 
 async def found(facts: IngestHarness, lapse: LapseRules = DEFAULT_LAPSE_RULES) -> list[dict[str, Any]]:
@@ -68,6 +69,7 @@ async def test_the_event_says_by_what_it_was_found_and_what_the_last_order_was_o
     await bought(facts, 90, 70, email=ADA)
     two = order(CHAIR, {"sku": "oil", "name": "Oil", "price": 9.0, "quantity": 2}, order_id="last")
     await facts.happens("Order Completed", two, ago=timedelta(days=50), email=ADA)
+    await facts.happens("Signed In", email=ADA)
 
     [said] = await found(facts)
     assert said == {
@@ -86,6 +88,7 @@ async def test_lines_of_one_order_and_orders_of_one_day_are_one_visit(facts: Ing
     for number in range(4):
         basket = order(LAMP, CHAIR, order_id=f"o-{number}")
         await facts.happens("Order Completed", basket, ago=timedelta(days=80), email=ADA)
+    await facts.happens("Signed In", email=ADA)
 
     assert await found(facts) == []
     assert await facts.values("SELECT orders FROM profile") == [4]

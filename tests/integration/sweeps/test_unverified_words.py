@@ -51,6 +51,7 @@ async def test_the_event_of_a_lapsed_customer_has_no_words_of_an_unverified_orde
 ) -> None:
     ago = timedelta(days=100)
     await states(facts, "Order Completed", order(LINE, order_id="o"), verified=verified, ago=ago, email=ADA)
+    await facts.happens("Signed In", email=ADA)
     await sweep_lapsed(facts.database, facts.ingest)
 
     [lapsed] = await properties_of(facts, "Customer Lapsed")

@@ -113,7 +113,12 @@ def naive(person: ProfileRows, zone: str = "UTC") -> dict[str, Any]:
         known = None if one.order_id is None else str(one.order_id).strip() or None
         placed.setdefault(known or number, []).append(one.at)
     readable = [one for one in person.orders if one.lines]
-    days = sorted({one.at.astimezone(UTC).date() for one in readable})
+    visits: dict[object, list[datetime]] = {}
+    for number, one in enumerate(person.orders):
+        if one.lines:
+            known = None if one.order_id is None else str(one.order_id).strip() or None
+            visits.setdefault(known or number, []).append(one.at)
+    days = sorted({min(reports).astimezone(UTC).date() for reports in visits.values()})
     gaps = [(later - sooner).days for sooner, later in pairwise(days)]
     paid: dict[object, list[float]] = {}
     for number, one in enumerate(person.orders):
