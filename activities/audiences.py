@@ -35,7 +35,7 @@ class AudienceActivities:
 
     async def decide_and_add(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide, and queue the entry if allowed. Idempotent per run and step. Locks held: the profile's."""
-        query = self._decider.snapshot_query(request, at)
+        query = self._decider.snapshot_query(request, at, MessageClass.MARKETING)
 
         async def work(connection: object) -> Verdict:
             snapshot = await read_locked_snapshot(connection, query)

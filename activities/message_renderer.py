@@ -1,6 +1,6 @@
 """Renders the message of a claim, with the profile's values, the allowed items and signed links."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from activities.channels.adapter import RenderedMessage
@@ -16,6 +16,7 @@ from profiles.commerce.catalog import current_price, described_item
 from profiles.consent.declarations import MARKETING_TOPIC
 from profiles.events import Item
 from profiles.messaging.preference_tokens import OPT_IN_SIGNING_CONTEXT, PreferenceTokens
+from profiles.messaging.recipients import NAME_TRAITS
 from profiles.messaging.snapshot import Snapshot
 from profiles.state.cart import parse_lines
 
@@ -58,7 +59,7 @@ class MessageRenderer:
                 with_current_values=bool(promoted),
                 shop_currency=self._shop.currency,
             ),
-            first_name=_first_name(traits),
+            first_name=_first_name(snapshot.names_for(request.channel.value)),
             locale=_first_text(traits, "locale", "language"),
             currency=currency,
             extra=extra,
@@ -169,9 +170,9 @@ def to_presentable_items(
     return tuple(shown)
 
 
-def _first_name(traits: dict[str, Any]) -> str | None:
-    """Return the first of the traits that holds a name for a greeting."""
-    values = (traits.get(name) for name in ("first_name", "firstName", "name"))
+def _first_name(named: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the first value that holds a name for a greeting."""
+    values = (names.get(name) for names in named for name in NAME_TRAITS)
     return next((value for value in values if isinstance(value, str) and greeting_name(value)), None)
 
 

@@ -54,7 +54,9 @@ class Decider:
         self._policy_version = policy_version(limits)
         self.default_zone = default_zone
 
-    def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
+    def snapshot_query(
+        self, request: SendMessage, at: datetime, message_class: MessageClass
+    ) -> SnapshotQuery:
         """Return the query for the snapshot that this policy needs."""
         return SnapshotQuery(
             UUID(request.run_id),
@@ -67,6 +69,7 @@ class Decider:
             lookback=self._required_history,
             needs_claim_rate=request.channel in self.limits.budgets,
             shown_items=tuple((item.key, item.sku) for item in request.showing if item.key),
+            is_marketing=message_class is MessageClass.MARKETING,
         )
 
     async def decide(

@@ -116,7 +116,7 @@ class SendGate:
         Raises ``no_such_run``. An existing claim of another attempt is set to ``unknown``, since that attempt
         may have called the provider. Locks held: the profile's.
         """
-        query = self._decider.snapshot_query(request.request, request.at)
+        query = self._decider.snapshot_query(request.request, request.at, request.message_class)
 
         async def work(connection: object) -> GateOutcome:
             snapshot = await read_locked_snapshot(connection, query)
@@ -134,7 +134,10 @@ class SendGate:
         The outcome is None, and nothing is decided, where the profile is locked by another transaction, or an
         earlier request is for the same profile. Those requests are then decided alone. Waits for no lock.
         """
-        queries = [self._decider.snapshot_query(request.request, request.at) for request in requests]
+        queries = [
+            self._decider.snapshot_query(request.request, request.at, request.message_class)
+            for request in requests
+        ]
 
         async def work(connection: object) -> list[GateOutcome | None]:
             outcomes: list[GateOutcome | None] = []
@@ -161,7 +164,7 @@ class SendGate:
         Raises ``no_such_run``. Locks held: the profile's.
         """
         message = request.request
-        query = self._decider.snapshot_query(message, request.at)
+        query = self._decider.snapshot_query(message, request.at, request.message_class)
 
         async def work(connection: object) -> NotAllowed | PriorAttempt:
             snapshot = await read_locked_snapshot(connection, query)

@@ -16,6 +16,7 @@ from profiles.runs import routing
 from profiles.runs.routing import Route
 from profiles.state.clock import MAX_EVENT_AGE, StackClock
 from profiles.state.event_records import IncomingEvent
+from profiles.state.profile_state import SENT_NOTHING_SQL
 from profiles.state.run_keys import RUN_KEY_SQL
 
 _SELECT_STARTED_RUN = f"""
@@ -35,7 +36,8 @@ SELECT r.run_id FROM run r WHERE r.profile_id = $1 AND r.journey = $2 AND {RUN_K
 
 _SELECT_RUN_ENTRIES = f"""
 SELECT r.entered_at FROM run r
-WHERE r.profile_id = $1 AND r.journey = $2 AND {RUN_KEY_SQL} = $3 AND r.verified ORDER BY r.entered_at
+WHERE r.profile_id = $1 AND r.journey = $2 AND {RUN_KEY_SQL} = $3 AND r.verified
+  AND NOT ({SENT_NOTHING_SQL}) ORDER BY r.entered_at
 """  # noqa: S608 - constant fragment
 
 

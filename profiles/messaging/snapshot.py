@@ -12,6 +12,17 @@ import orjson
 from profiles.commerce.catalog import CATALOG_SQL, CatalogEntry, catalog_keys, sold_out, to_entries
 from profiles.db.sql import encode_jsonb, from_row
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, normalize_identifier
+from profiles.messaging.recipients import (
+    CONSENTED_ADDRESSES_SQL,
+    CONTACT_TYPES,
+    NAMING_CONTACTS_SQL,
+    RUN_CONTACTS_SQL,
+    Contact,
+    read_contacts,
+    recipient_address,
+    recipient_names,
+    stated_address,
+)
 from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 DEFAULT_LOOKBACK = timedelta(days=31)
@@ -44,6 +55,8 @@ class SnapshotQuery:
     """Whether the decision needs the channel's claims of the last minute."""
     shown_items: tuple[tuple[str, str | None], ...] = ()
     """The same of the items that it would show without promoting them."""
+    is_marketing: bool = True
+    """Whether the message is marketing, which goes to an address that consented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +141,45 @@ class Snapshot:
     """On the channel; None where the query does not need it."""
     unverified_traits: frozenset[str] = frozenset()
     """The traits among ``SPOKEN_TRAITS`` that no verified event stated; a message does not show them."""
+    run_contacts: tuple[Contact, ...] = ()
+    """What the events of the run state of whom they are about: verified ones first, then the newest."""
+    naming_contacts: tuple[Contact, ...] | None = None
+    """The events that gave the profile its names; None where it has no two addresses of one kind."""
+    consented_addresses: tuple[str, ...] = ()
+    """Addresses that consented to marketing on the channel, the latest first; empty where it has only one."""
+    vouched_addresses: frozenset[str] | None = None
+    """Addresses that a verified event has named; None where no identifier of the profile is."""
+    is_marketing: bool = True
 
     def address(self, channel: str) -> str | None:
-        """Return the address in the traits if it is one of the profile's identifiers, else the newest one."""
+        """Return the address that the message goes to on a channel; None: the profile has none there.
+
+        That is the address that came with the run's order or cart, for marketing one that consented, else the
+        address in the traits if it is one of the profile's identifiers, else the newest one.
+        """
         kind = address_type(channel)
         newest_first = self.addresses.get(kind, ())
-        preferred = _normal_address(kind, self.traits.get(kind))
-        return preferred if preferred in newest_first else next(iter(newest_first), None)
+        named = _normal_address(kind, self.traits.get(kind))
+        preferred = named if named in newest_first else next(iter(newest_first), None)
+        if kind not in CONTACT_TYPES or len(newest_first) < 2:
+            return preferred
+        trusted = None if self.vouched_addresses is None else tuple(self.vouched_addresses)
+        return recipient_address(
+            stated=stated_address(self.run_contacts, kind, newest_first, trusted=trusted),
+            consented=[address for address in self.consented_addresses if address in newest_first],
+            preferred=preferred,
+            is_marketing=self.is_marketing,
+        )
+
+    def names_for(self, channel: str) -> tuple[dict[str, Any], ...]:
+        """Return the names that may greet on a channel, the best first. Verified events stated them."""
+        traits = {name: value for name, value in self.traits.items() if name not in self.unverified_traits}
+        return tuple(
+            dict(names)
+            for names in recipient_names(
+                self.address(channel), address_type(channel), self.run_contacts, self.naming_contacts, traits
+            )
+        )
 
     def delivery_address(self, address: str) -> str:
         """Return an address as its owner gave it. Opt-outs and records are by the normal form."""
@@ -204,6 +249,8 @@ SELECT {place} CASE WHEN known.vouched
     AND (p.email_ordered = 1 OR p.sure_checkout_at IS NULL) AS unverified_checkout,
   EXISTS (SELECT 1 FROM event e WHERE e.event_id = r.entry_event AND e.verified)
     OR EXISTS (SELECT 1 FROM outbox o WHERE o.lane = r.run_id AND o.trigger AND o.verified) AS run_verified,
+  {run_contacts} AS run_contacts, {naming_contacts} AS naming_contacts, {consented} AS consented_addresses,
+  CASE WHEN known.vouched THEN known.vouched_addresses END AS vouched_addresses,
   {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
 FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
   LEFT JOIN message m ON m.run_id = ask.run_id AND m.step = ask.step
@@ -212,7 +259,10 @@ FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
       COALESCE(array_agg(json_build_array(type, value, extract(epoch FROM
         CASE WHEN vouched THEN linked_at ELSE since END), given)::text)
         FILTER (WHERE type IN ('email', 'phone', 'push_token')), '{{}}') AS addresses,
-      array_agg(value) FILTER (WHERE type = ask.type) AS here
+      array_agg(value) FILTER (WHERE type = ask.type) AS here,
+      COALESCE(array_agg(value) FILTER (WHERE vouched AND type IN ('email', 'phone')), '{{}}')
+        AS vouched_addresses,
+      count(*) FILTER (WHERE type = 'email') > 1 OR count(*) FILTER (WHERE type = 'phone') > 1 AS several
     FROM identifier WHERE profile_id = p.profile_id) known
 """
 
@@ -284,6 +334,11 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         given_emails=given_emails,
         consents=tuple(tuple(fields) for fields in rows("consents")),
         confirmed_addresses=tuple(row["confirmed_addresses"]),
+        run_contacts=read_contacts(row["run_contacts"]),
+        naming_contacts=None if row["naming_contacts"] is None else read_contacts(row["naming_contacts"]),
+        consented_addresses=tuple(row["consented_addresses"] or ()),
+        vouched_addresses=(None if row["vouched_addresses"] is None else frozenset(row["vouched_addresses"])),
+        is_marketing=query.is_marketing,
         suppressions=tuple(
             (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
             for event_id, _, item, sku, until, scope, of, parts in suppressions
@@ -374,6 +429,9 @@ def _format_snapshot_sql(
         spoken=f"'{{{','.join(SPOKEN_TRAITS)}}}'::text[]",
         shelf=CATALOG_SQL.format("ask.names"),
         cart_url=_CART_URL_SUBQUERY,
+        run_contacts=RUN_CONTACTS_SQL,
+        naming_contacts=NAMING_CONTACTS_SQL,
+        consented=CONSENTED_ADDRESSES_SQL,
         engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",
         claims=_CLAIM_RATE_SUBQUERY.format(counted=counted) if needs_claim_rate else "NULL",
     )

@@ -32,13 +32,13 @@ _LOCK_OUTBOX_ROWS = (
 _UPDATE_RUN_ENDED = """
 UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALESCE(detail, $3),
   ended_at = COALESCE(ended_at, $4)
-WHERE run_id = $1 RETURNING journey
+WHERE run_id = $1 RETURNING journey, key
 """
 
 # The reason for the end replaces the detail, which held the error that the run was stuck on.
 _UPDATE_STUCK_RUN_ENDED = """
 UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4, stuck_at = NULL
-WHERE run_id = $1 RETURNING journey, key, entered_at
+WHERE run_id = $1 RETURNING journey, key
 """
 
 # What was delivered is left to the workflow: at its end it says what of it the story has not seen.
@@ -130,14 +130,15 @@ async def close_run(
         if canonical is None:
             raise KeyError(f"no run {run_id}")
         await connection.execute(_LOCK_OUTBOX_ROWS, run_id)
-        journey = await connection.fetchval(_UPDATE_RUN_ENDED, run_id, outcome, detail, at)
+        run = await connection.fetchrow(_UPDATE_RUN_ENDED, run_id, outcome, detail, at)
         unseen = await connection.fetch(_MARK_REROUTED, run_id, list(seen_event_ids))
         await connection.execute(_DISCARD_OUTBOX_ROWS, run_id)
         await connection.execute(_LEAVE_AUDIENCES, run_id)
         if unseen:
-            route = [route for route in routes if route.name == journey]
+            route = [route for route in routes if route.name == run["journey"]]
             now = await connection.fetchval("SELECT now()")
-            await _reroute(connection, canonical, unseen, route, StackClock(now, local), at)
+            calendar = StackClock(now, local)
+            await _reroute(connection, canonical, unseen, route, calendar, at, ended_key=run["key"])
         await connection.execute(NOTIFY_OUTBOX)
         return ClosedRun(len(unseen))
 
@@ -152,18 +153,11 @@ async def _reroute(
     calendar: StackClock,
     at: datetime,
     *,
-    never_entered: tuple[str, str, datetime] | None = None,
+    ended_key: str,
 ) -> None:
-    """Route stored events again. ``never_entered``: journey, key and entry that re-entry rules ignore."""
-    keys = [
-        key for key in (never_entered[1] if never_entered else None, *(row["cart_id"] for row in rows)) if key
-    ]
+    """Route stored events again, after the end of the run with the stored key ``ended_key``."""
+    keys = [key for key in (run_key(ended_key), *(row["cart_id"] for row in rows)) if key]
     person = (await load_profile_states(connection, [profile_id], keys))[profile_id]
-    if never_entered is not None:
-        journey, stored_key, entered = never_entered
-        key = run_key(stored_key)
-        entries = person.run_entries.get((journey, key), [])
-        person.run_entries[journey, key] = [each for each in entries if each != entered]
     untrusted = {row["event_id"] for row in rows if not row.get("verified", True) or row.get("by_customer")}
     changes = UnitOfWork(untrusted_events=untrusted)
     for row in rows:
@@ -279,17 +273,8 @@ async def _end_stuck_run(
     await connection.execute(_LEAVE_AUDIENCES, run_id)
     if undelivered and reroute:
         route = [route for route in routes if route.name == run["journey"]]
-        # A run that never reached Temporal has not entered the journey, so it uses up no re-entry.
-        never_began = any(row["kind"] == OutboxKind.START for row in undelivered)
-        await _reroute(
-            connection,
-            profile_id,
-            undelivered,
-            route,
-            StackClock(now, local),
-            now,
-            never_entered=(run["journey"], run["key"], run["entered_at"]) if never_began else None,
-        )
+        calendar = StackClock(now, local)
+        await _reroute(connection, profile_id, undelivered, route, calendar, now, ended_key=run["key"])
 
 
 async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -34,6 +34,12 @@ MAX_WORKFLOW_ID_BYTES = 255
 
 MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
+
+MAX_SILENT_RUNS = 10
+"""Runs of a key that end within ``SILENT_RUNS_PERIOD`` without a message and use up no entry. Further ones
+do, so that no sender and no story makes runs end and start for ever."""
+
+SILENT_RUNS_PERIOD = timedelta(days=1)
 
 MAX_LIVE_RUNS = 100
 """Live runs of a profile beyond which an unverified event starts no other. Each event reads them all."""
@@ -85,7 +91,10 @@ class Route(Protocol):
         """Return whether this event may start a run. May run author code."""
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Return whether one more run of a key may start, after runs with these entries."""
+        """Return whether one more run of a key may start, after runs with these entries.
+
+        They are the entries of runs that are live or sent something.
+        """
 
     @property
     def ending_names(self) -> frozenset[str]:
@@ -347,6 +356,15 @@ class _Start:
         entries = self.person.entries_against(journey, self.key, verified=verified)
         if not self.match.route.may_enter(entries, self.stored.at):
             return False
+        silent = self._recent_silent_entries(verified=verified)
+        if len(silent) >= MAX_SILENT_RUNS and not self.match.route.may_enter(
+            (*entries, *silent), self.stored.at
+        ):
+            fault = (
+                f"{len(silent)} runs of this key have ended within a day without a message; none was started"
+            )
+            changes.add_problem(self.stored.event_id, journey, fault)
+            return False
         if self.match.key is not None and any(
             other.entries_against(journey, self.key, verified=verified) for other in others
         ):
@@ -366,6 +384,16 @@ class _Start:
                 changes.add_problem(self.stored.event_id, journey, fault)
                 return False
         return True
+
+    def _recent_silent_entries(self, *, verified: bool) -> tuple[datetime, ...]:
+        """Return the entries of the last day of which the run sent nothing; see ``MAX_SILENT_RUNS``."""
+        place = (self.match.route.name, self.key)
+        unverified = self.person.unverified_entries.get(place, []) if verified else []
+        return tuple(
+            entry
+            for entry in self.person.silent_entries.get(place, [])
+            if entry > self.stored.at - SILENT_RUNS_PERIOD and entry not in unverified
+        )
 
     def add(self, earlier: "EarlierEvents | None", changes: UnitOfWork) -> None:
         """Start the run, and signal to it the events of its key that came before."""

@@ -21,6 +21,11 @@ MAX_ENDED_RUNS = 500
 MAX_REFUNDS = 500
 """Refunds and cancellations of a profile that are read with an order: verified ones first, then the newer."""
 
+# A message in any other status may have been sent, also in a status unknown to this version.
+SENT_NOTHING_SQL = """r.state = 'ended' AND NOT EXISTS (SELECT 1 FROM message m
+        WHERE m.run_id = r.run_id AND m.status NOT IN ('withheld', 'deferred', 'released'))"""
+"""Whether run ``r`` has ended and no message of it may have been sent. Re-entry rules ignore its entry."""
+
 _SELECT_PROFILE_STATES = f"""
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.preferred_hour IS NOT NULL AS has_preferred_hour,
@@ -33,7 +38,7 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
   (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
-      r.clock_offset_s, r.workflow_id, r.verified, r.unverified_signals, r.entry_digest)
+      r.clock_offset_s, r.workflow_id, {SENT_NOTHING_SQL}, r.verified, r.unverified_signals, r.entry_digest)
       ORDER BY r.entered_at, r.run_id)
     FROM (SELECT *, CASE WHEN state = 'ended' THEN row_number() OVER (PARTITION BY state = 'ended'
         ORDER BY entered_at DESC) ELSE 0 END AS place FROM run WHERE profile_id = p.profile_id) r
@@ -188,6 +193,8 @@ class ProfileState:
     """(journey, key) → times of entry of its runs."""
     unverified_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
     """Those of ``run_entries`` that no verified event made."""
+    silent_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    """Those of ``run_entries`` of which the run has ended and sent nothing."""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Identifier type → values; email and phone only."""
     audiences: list[AudienceMembership] = field(default_factory=list)
@@ -210,8 +217,13 @@ class ProfileState:
             self.is_dirty = True
 
     def entries_against(self, journey: str, key: str, *, verified: bool) -> tuple[datetime, ...]:
-        """Return the entries that count against another one. Against a verified one only verified ones do."""
-        entries = self.run_entries.get((journey, key), [])
+        """Return the entries that count against another one: of runs that are live or sent something.
+
+        Against a verified one only verified ones do.
+        """
+        entries = list(self.run_entries.get((journey, key), []))
+        for silent in self.silent_entries.get((journey, key), []):
+            entries.remove(silent)
         if not verified:
             return tuple(entries)
         unverified = self.unverified_entries.get((journey, key), [])
@@ -275,11 +287,14 @@ def _to_profile_state(row: Any) -> ProfileState:
     )
     for cart_id, lines, updated_at in lists["carts"]:
         person.carts[cart_id] = CartState(cart_id, parse_lines(lines), datetime.fromisoformat(updated_at))
-    for run_id, journey, stored_key, entered_at, state, signals, offset, workflow_id, *trust in lists["runs"]:
+    for run_id, journey, stored_key, entered_at, state, signals, offset, workflow_id, *more in lists["runs"]:
+        sent_nothing, *trust = more
         entered, key = datetime.fromisoformat(entered_at), run_key(stored_key)
         person.run_entries.setdefault((journey, key), []).append(entered)
         if not trust[0]:
             person.unverified_entries.setdefault((journey, key), []).append(entered)
+        if sent_nothing:
+            person.silent_entries.setdefault((journey, key), []).append(entered)
         if state != "ended":
             called = original_cart_key(key, workflow_id)
             person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called, *trust))

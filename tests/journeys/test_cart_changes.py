@@ -94,3 +94,44 @@ async def test_a_click_on_the_offer_counts(shopper: Shopper) -> None:
     await shopper.clicks("cart_offer")
 
     assert shopper.outcome == "engaged"
+
+
+async def test_another_size_put_in_after_one_was_taken_out_is_reminded_of(shopper: Shopper) -> None:
+    await shopper.adds("shoe-40")
+    await shopper.waits(hours(0.5))
+    await shopper.removes("shoe-40")
+    assert shopper.outcome == "emptied"
+    await shopper.adds("shoe-41")
+    await shopper.waits(hours(2))
+
+    assert shopper.received == ["cart_reminder"]
+    assert shopper.received[0].items == ("shoe-41",)
+
+
+async def test_what_is_added_after_a_purchase_is_reminded_of(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(0.5))
+    await shopper.buys("lamp")
+    assert shopper.outcome == "bought"
+    await shopper.adds("chair")
+    await shopper.waits(hours(2))
+
+    assert shopper.received == ["cart_reminder"]
+    assert shopper.received[0].items == ("chair",)
+
+
+async def test_what_is_added_after_a_reminder_and_a_purchase_waits_for_the_re_entry_rule(
+    shopper: Shopper,
+) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(2))
+    await shopper.buys("lamp")
+    await shopper.adds("chair")
+    await shopper.waits(days(2))
+    assert shopper.received == ["cart_reminder"]
+    await shopper.waits(days(1.5))
+    await shopper.adds("table")
+    await shopper.waits(hours(2))
+
+    assert shopper.received == ["cart_reminder", "cart_reminder"]
+    assert shopper.received[1].items == ("chair", "table")

@@ -157,6 +157,11 @@ async def test_re_entry_that_is_forbidden_says_until_when(api: OpenApi) -> None:
     await enters(api, order, journey="ask-about-order")
     greeted = {"identifiers": {"user_id": "u-1"}}
     await enters(api, greeted, journey="greet-regulars")
+    await api.rows(
+        "INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, "
+        "message_class, items, status, decided_at) SELECT gen_random_uuid(), profile_id, run_id, 's', "
+        "journey, 'email', 't', 'marketing', '{}', 'sent', now() FROM run"
+    )
     await api.rows("UPDATE run SET state = 'ended', ended_at = now()")
     entered = datetime.fromisoformat((await api.read(f"/v1/runs/{run['run_id']}"))["entered_at"])
     after = await enters(api)

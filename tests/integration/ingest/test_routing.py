@@ -110,6 +110,7 @@ async def test_reentry_is_decided_by_the_entries_so_far(
     for _ in range(2):
         answer = await facts.happens("Product Added", IN_CART, email=ADA)
         for run in await facts.runs():
+            await facts.sent(run["run_id"])
             await facts.close(run["run_id"], seen=[answer.event_id] if answer.event_id else [])
 
     assert await facts.values("SELECT count(*) FROM run") == [entered]

@@ -83,6 +83,7 @@ async def test_reentry_counts_the_entries_of_both(database: Database) -> None:
     facts = IngestHarness(database, RoutedJourney("once", ("Order Completed",), (), "person", Once()))
     await facts.happens("Order Completed", order(LAMP), phone=PHONE)
     [run] = await facts.runs()
+    await facts.sent(run["run_id"])
     await facts.close(run["run_id"])
     await facts.happens("Seen", email=ADA)
     await facts.happens("Order Completed", order(LAMP, order_id="o-2"), email=ADA, phone=PHONE)

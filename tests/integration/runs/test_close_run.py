@@ -111,6 +111,7 @@ async def test_routing_afresh_respects_reentry(database: Database) -> None:
     facts = IngestHarness(database, RoutedJourney(reentry=Once()))
     entry = await added(facts)
     run_id = await running(facts)
+    await facts.sent(run_id)
     await added(facts, CHAIR)
     await facts.close(run_id, seen=[entry])
 

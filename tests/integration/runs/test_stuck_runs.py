@@ -202,14 +202,19 @@ async def test_a_run_that_an_operator_started_against_the_filter_starts_again(da
     assert [run["key"] for run in await facts.runs()] == ["c"]
 
 
-@pytest.mark.parametrize(("delivered", "live"), [(False, 1), (True, 0)])
-async def test_only_a_run_that_began_uses_up_a_re_entry(
-    database: Database, delivered: bool, live: int
+@pytest.mark.parametrize(
+    ("delivered", "sent", "live"), [(False, False, 1), (True, False, 1), (True, True, 0)]
+)
+async def test_only_a_run_that_sent_something_uses_up_a_re_entry(
+    database: Database, delivered: bool, sent: bool, live: int
 ) -> None:
     facts = IngestHarness(database, RoutedJourney(reentry=Once()))
     await added(facts)
     if delivered:
         await facts.rows("UPDATE outbox SET delivered_at = now()")
+    if sent:
+        [run] = await facts.runs()
+        await facts.sent(run["run_id"])
     await added(facts, CHAIR)
     await cancelled(facts, await stuck(facts))
 

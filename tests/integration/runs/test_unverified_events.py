@@ -214,11 +214,13 @@ async def test_a_forged_entry_uses_up_no_verified_one(database: Database, reentr
     facts = IngestHarness(database, replace(ORDERS, reentry=reentry))
     await forged(facts, "Order Completed", ORDER, email=ADA)
     [run] = await facts.runs()
+    await facts.sent(run["run_id"])
     await facts.close(run["run_id"])
     await forged(facts, "Order Completed", ORDER, email=ADA)
     assert await facts.runs() == []
     await facts.happens("Order Completed", ORDER, email=ADA)
     [second] = await facts.runs()
+    await facts.sent(second["run_id"])
     await facts.close(second["run_id"])
     await facts.happens("Order Completed", ORDER, email=ADA)
 

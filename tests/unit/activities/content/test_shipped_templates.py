@@ -173,3 +173,27 @@ def test_messages_about_orders_and_consent_are_transactional_and_all_others_mark
     assert SHIPPED["order_confirmation"].topic == "transactional"
     assert SHIPPED["review_request"].topic == "reviews"
     assert SHIPPED["cart_reminder"].topic == "marketing"
+
+
+PROMISES = re.compile(
+    r"\b(?:we|you)(?:'ll|\u2019ll| will| shall) (?:\w+ ){0,2}(?:write|tell|text|send|let you|hear|get)\b"
+    r"|\bas soon as\b|\blet you know\b|\banother (?:e-?mail|message)\b|\bkeep you informed\b",
+    re.IGNORECASE,
+)
+"""Words that announce a further message, such as a note of the dispatch, which no shipped journey sends."""
+
+POST_PURCHASE_FILES = sorted(
+    file for template in SHIPPED.values() for file in (ROOT / "post_purchase" / template.name).glob("*.*")
+)
+
+
+@pytest.mark.parametrize("file", POST_PURCHASE_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_no_message_about_an_order_promises_another_one(file: Path) -> None:
+    assert PROMISES.search(file.read_text()) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["We will write as soon as it ships.", "We\u2019ll let you know", "You'll hear from us"]
+)
+def test_a_promise_is_recognised(text: str) -> None:
+    assert PROMISES.search(text)
