@@ -137,6 +137,8 @@ async def _lifespan(
         ),
         on_left_out=lambda key, code, times: metrics.left_out.labels(key, code).inc(times),
         max_unstarted_runs=settings.waypost_max_unstarted_runs,
+        accept_page_devices=settings.waypost_accept_page_devices,
+        on_unconfirmed_link=metrics.unconfirmed_links.inc,
     )
     ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, database.ping)

@@ -93,6 +93,11 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         description="runs begun by unverified events that may wait for their start; beyond it such events "
         "start none; 0: any number",
     )
+    waypost_accept_page_devices: bool = Field(
+        default=False,
+        description="whether a page may link a browser or device to a customer, for carts, views and "
+        "purchases only",
+    )
     default_timezone: str = Field(default="UTC", description="IANA zone of profiles without a known one")
     default_region: str = Field(
         default="", description="ISO 3166 code of the country that phone numbers without one belong to"

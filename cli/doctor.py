@@ -24,8 +24,10 @@ from profiles.views.backlog import (
     DELIVERIES_OVERDUE_ADVICE,
     EVENT_PROBLEMS_ADVICE,
     REMOVALS_OVERDUE_ADVICE,
+    UNCONFIRMED_LINKS_ADVICE,
     UNDESCRIBED_CARTS_ADVICE,
     StuckRun,
+    count_unconfirmed_links,
     count_undescribed_carts,
     list_event_problems,
     list_live_journeys,
@@ -78,6 +80,7 @@ async def examine_installation() -> list[Finding]:
             findings.append(await _check_with_timeout("runs", _check_runs, settings))
             findings.append(await _check_with_timeout("items", _check_items, settings))
             findings.append(await _check_with_timeout("senders", _check_senders, settings))
+            findings.append(await _check_with_timeout("pages", _check_pages, settings))
     if effects is not None:
         findings.extend(_check_providers(effects))
     return findings
@@ -146,6 +149,8 @@ _ADVICE = {
     "audiences": "mend the database first",
     "outbox": "mend the database first",
     "runs": "mend the database first",
+    "items": "mend the database first",
+    "pages": "mend the database first",
     "temporal": "check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs",
 }
 
@@ -258,6 +263,18 @@ async def _check_items(settings: WorkerSettings) -> Finding:
         return Finding("items", True, "messages can name the items of every open cart examined")
     found = f"{undescribed} open carts have items that no verified event and no feed has named"
     return Finding("items", True, found, UNDESCRIBED_CARTS_ADVICE)
+
+
+async def _check_pages(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        counts = await count_unconfirmed_links(connection)
+    if not (counts.devices or counts.others):
+        return Finding("pages", True, "in the last day no page named what it cannot confirm")
+    found = (
+        f"in the last day pages named {counts.devices} devices, and {counts.others} addresses or ids, beside "
+        "customers of your server; nothing confirms them, so they are not linked"
+    )
+    return Finding("pages", True, found, UNCONFIRMED_LINKS_ADVICE)
 
 
 async def _check_temporal(settings: WorkerSettings) -> Finding:

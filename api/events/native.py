@@ -160,6 +160,7 @@ def parse_native_event(
         context=context,
         problems=(*identifiers.problems, *unknown_fields, *warnings),
         stated_time=stated_time,
+        pointers=identifiers.pointers,
     )
 
 

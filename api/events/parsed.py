@@ -9,6 +9,7 @@ from api.http.problems import Problem
 from profiles.events import ProductAdded, ProductRemoved, ProductUpdated
 from profiles.identity.identifiers import (
     IDENTIFIER_TYPES,
+    identifier_key,
     normalize_identifier,
     read_identifier,
     sort_identifiers,
@@ -122,6 +123,8 @@ class IdentifierCollector:
     given_emails: dict[str, str] = field(default_factory=dict)
     """Normal form of an address → as it was first written."""
     problems: list[EventWarning] = field(default_factory=list)
+    pointers: dict[str, str] = field(default_factory=dict)
+    """Key of each identifier → pointer to where it was named first."""
     has_candidates: bool = False
     """Whether the event has a value of a known identifier type, usable or not."""
 
@@ -143,6 +146,7 @@ class IdentifierCollector:
             self._add_warning("bad_identifier", pointer, f"is left out: {error}")
             return False
         self.found.add((kind, normal))
+        self.pointers.setdefault(identifier_key(kind, normal), pointer)
         if kind == "email":
             self.given_emails.setdefault(normal, given)
         if kind == "user_id" and "@" in normal:

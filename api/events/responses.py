@@ -113,8 +113,9 @@ def _to_event_result(
     result: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status.value}
     if outcome.status is IngestStatus.REJECTED:
         return result | {"code": outcome.code, "detail": outcome.detail, "pointer": ""}
-    if not outcome.out_of_bounds:
+    added = (*outcome.out_of_bounds, *outcome.unconfirmed)
+    if not added:
         return result | {"problems": list(item.problems)} if item.problems else result
     # The item's own come last: the last of them may count what is not listed.
-    problems: Sequence[EventWarning] = (*shorten_warnings(outcome.out_of_bounds), *item.problems)
+    problems: Sequence[EventWarning] = (*shorten_warnings(added), *item.problems)
     return result | {"problems": list(problems)}

@@ -177,6 +177,7 @@ def parse_segment_call(
         context=context,
         problems=(*identifiers.problems, *name_faults, *warnings),
         stated_time=stated_time,
+        pointers=identifiers.pointers,
     )
 
 

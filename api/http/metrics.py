@@ -107,6 +107,11 @@ class Metrics:
             ["channel", "kind"],
             registry=self.registry,
         )
+        self.unconfirmed_links = Counter(
+            "waypost_links_unconfirmed",
+            "Devices and addresses that pages named beside customers, and that nothing confirms",
+            registry=self.registry,
+        )
         self.queued_events = self._gauge(
             "waypost_ingest_queued", "Events that wait for a transaction to begin"
         )

@@ -28,7 +28,7 @@ SELECT profile_id FROM chain WHERE merged_into IS NULL
 # not count for its quarantine, and a public write key can make up thousands.
 _SELECT_COMPONENT = """
 WITH ids AS MATERIALIZED (SELECT type || ':' || value AS key, profile_id, origin, since, linked_at, status,
-    vouched FROM identifier WHERE profile_id = ANY($1)),
+    vouched, page_only, linked_by_page, created_at FROM identifier WHERE profile_id = ANY($1)),
 closed AS (SELECT key FROM ids WHERE vouched AND NOT $2 UNION ALL
   SELECT 'email_sha256:' || encode(sha256(convert_to(substr(key, 7), 'UTF8')), 'hex') FROM ids
   WHERE vouched AND NOT $2 AND key LIKE 'email:%'),
@@ -36,21 +36,22 @@ links AS MATERIALIZED (SELECT * FROM identity_link WHERE keys && (SELECT array_a
     WHERE status <> 'quarantined' AND key NOT IN (SELECT key FROM closed))
   UNION SELECT * FROM identity_link WHERE verified AND keys && (SELECT array_agg(key) FROM closed))
 SELECT
-  (SELECT jsonb_agg(jsonb_build_array(key, profile_id, origin, since, linked_at, status, vouched))
-    FROM ids)::text AS ids,
-  (SELECT jsonb_agg(jsonb_build_array(link_id, keys, time, source, id, verified, event_id))
+  (SELECT jsonb_agg(jsonb_build_array(key, profile_id, origin, since, linked_at, status, vouched,
+    page_only, linked_by_page, created_at)) FROM ids)::text AS ids,
+  (SELECT jsonb_agg(jsonb_build_array(link_id, keys, time, source, id, verified, event_id, accepts_device))
     FROM links)::text AS links,
   (SELECT jsonb_agg(jsonb_build_array(one, other)) FROM identity_cut WHERE lifted_at IS NULL
     AND one = ANY(SELECT key FROM ids))::text AS cuts
 """
 
 _SELECT_IDENTIFIERS = """
-SELECT i.type || ':' || i.value AS key, i.profile_id, i.origin, i.since, i.linked_at, i.status, i.vouched
+SELECT i.type || ':' || i.value AS key, i.profile_id, i.origin, i.since, i.linked_at, i.status, i.vouched,
+  i.page_only, i.linked_by_page, i.created_at
 FROM identifier i JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value)
 """
 
 _SELECT_LINKS = """
-SELECT link_id, keys, time, source, id, verified, event_id FROM identity_link
+SELECT link_id, keys, time, source, id, verified, event_id, accepts_device FROM identity_link
 WHERE keys && $1::text[] ORDER BY time, source, id LIMIT $2
 """
 
@@ -78,6 +79,12 @@ class IdentifierRow:
     """good; quarantined: shared by so many profiles that it identifies none; released: by an operator."""
     vouched: bool
     """Whether a verified event names it; true for strong identifiers only."""
+    page_only: bool | None = None
+    """Of an anonymous_id, whether only unverified events have named it; None if it is not known."""
+    linked_by_page: bool = False
+    """Whether it belongs to its profile only because the shop accepts what a page says of a device."""
+    created_at: datetime | None = None
+    """When the first event that names it arrived."""
 
 
 @dataclass(slots=True)
@@ -106,6 +113,11 @@ class Component:
             cuts=self.cuts,
             quarantined=[key for key, row in self.identifiers.items() if row.status == "quarantined"],
             released=[key for key, row in self.identifiers.items() if row.status == "released"],
+            page_devices={
+                key: row.created_at
+                for key, row in self.identifiers.items()
+                if row.page_only and row.created_at is not None
+            },
         )
 
 
@@ -150,16 +162,23 @@ async def lock_component(
         profile_ids = dict.fromkeys([*frontier, *canonical])
         read |= profile_ids
         row = await connection.fetchrow(_SELECT_COMPONENT, list(profile_ids), include_unverified)
-        for key, stored, origin, since, linked_at, status, vouched in orjson.loads(row["ids"] or "[]"):
+        for key, stored, origin, since, linked_at, status, *rest in orjson.loads(row["ids"] or "[]"):
+            vouched, page_only, by_page, created_at = rest
             stored_id = UUID(stored)
             canonical_id = component.canonical_ids.get(stored_id, stored_id)
             seen, joined = datetime.fromisoformat(since), datetime.fromisoformat(linked_at)
             component.identifiers[key] = IdentifierRow(
-                key, canonical_id, stored_id, UUID(origin), seen, joined, status, vouched
+                *(key, canonical_id, stored_id, UUID(origin), seen, joined, status, vouched),
+                page_only=page_only,
+                linked_by_page=by_page,
+                created_at=datetime.fromisoformat(created_at),
             )
-        for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):
+        for link_id, keys, time, source, event, verified, *ids in orjson.loads(row["links"] or "[]"):
+            event_id, accepts_device = ids
             at = datetime.fromisoformat(time)
-            component.links[link_id] = Link(tuple(keys), at, source, event, verified, UUID(event_id))
+            component.links[link_id] = Link(
+                *(tuple(keys), at, source, event, verified), UUID(event_id), accepts_device
+            )
         for key_a, key_b in orjson.loads(row["cuts"] or "[]"):
             component.cuts[frozenset((key_a, key_b))] = None
         frontier = await _load_next_frontier(connection, component, read)

@@ -3,7 +3,7 @@
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import permutations
 from types import MappingProxyType
@@ -36,6 +36,8 @@ class Link:
     id: str
     verified: bool
     event_id: UUID | None = None
+    accepts_device: bool = False
+    """Whether the shop accepts that this unverified link joins a device to a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,13 @@ class ResolutionStep:
     refusal: str
     """Empty if joined, else the first reason that applies: quarantined, cut, limit, strong or unverified."""
     detail: str = ""
-    """For limit, the type that would exceed it; for cut, the pair of the cut."""
+    """For limit, the type that would exceed it; for cut, the pair of the cut; for unverified, ``SEVERAL`` if
+    pages link the device with several customers; if joined, ``BY_PAGE`` if only a page says so."""
+
+
+BY_PAGE = "page"
+
+SEVERAL = "several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class IdentityGraph:
     """Quarantined keys, given or found. Each is alone in its cluster."""
     steps: tuple[ResolutionStep, ...]
     """In the order in which they were applied."""
+    linked_by_page: frozenset[str] = frozenset()
+    """Devices that belong to their cluster only because the shop accepts what a page says of a device."""
     _cluster: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,13 +97,16 @@ def resolve_graph(
     cuts: Collection[frozenset[str]] = (),
     quarantined: Collection[str] = (),
     released: Collection[str] = (),
+    page_devices: Mapping[str, datetime] = _NO_SIGHTINGS,
     rules: IdentityRules = DEFAULT_IDENTITY_RULES,
 ) -> IdentityGraph:
     """Resolve keys into profiles. A pure function of the given sets, independent of order and repetitions.
 
     ``sightings``: key → when it was seen, with or without links. ``cuts``: pairs that never belong to one
     profile; a cut between an email and its own hash has no effect. ``quarantined``: keys that are quarantined
-    in any case. ``released``: keys that are never found to be shared by too many profiles.
+    in any case. ``released``: keys that are never found to be shared by too many profiles. ``page_devices``:
+    devices that only unverified events have named → when the first of them arrived. Links with
+    ``accepts_device`` may join them to a customer, after all other links.
 
     Verified links are applied first, then unverified ones, each by time, so that an event of a browser never
     changes the effect of an event of a server. A key is first seen at the earliest of its links and its
@@ -119,12 +132,21 @@ def resolve_graph(
         for link in ordered_links
         for step in _apply_link(link, clusters, address, all_quarantined, rules)
     )
-    return _to_graph(clusters, address, vouched - all_quarantined, all_quarantined, steps)
+    steps, linked_by_page = _accept_devices(
+        steps, ordered_links, clusters, address, all_quarantined, page_devices, rules
+    )
+    graph = _to_graph(clusters, address, vouched - all_quarantined, all_quarantined, steps)
+    return replace(graph, linked_by_page=linked_by_page) if linked_by_page else graph
 
 
 def explain_step(step: ResolutionStep, rules: IdentityRules = DEFAULT_IDENTITY_RULES) -> str:
     """Return a step as one sentence for an operator. The sentence contains the identifiers."""
     event = f"event {step.link.id} from {step.link.source}"
+    if step.joined and step.detail == BY_PAGE:
+        return (
+            f"{step.candidate_key} is a device of {step.target_key}, as {event} says without proof: it tells "
+            "carts, views and purchases, and adds no address and no consent."
+        )
     if step.joined:
         return f"{step.candidate_key} is the same person as {step.target_key}: {event} names both."
     match step.refusal:
@@ -138,6 +160,8 @@ def explain_step(step: ResolutionStep, rules: IdentityRules = DEFAULT_IDENTITY_R
             because = f"one person would have more than {limit.max_values} {step.detail}{span}"
         case "strong":
             because = "both are somebody already, and a device or a hash is too weak to make them one"
+        case _ if step.detail == SEVERAL:
+            because = "pages link this device with several customers, and nothing verifies any of it"
         case _:
             because = "nothing verifies it, and one of the two is a person whom a verified event vouches for"
     return f"{step.candidate_key} does not join {step.target_key}, though {event} names both: {because}."
@@ -185,6 +209,8 @@ class _Cluster:
     """The keys that are in a cut."""
     last_linked_at: datetime
     """Time of the latest link that joined keys of it."""
+    page_arrivals: list[int] = field(default_factory=list)
+    """When the devices arrived that pages have joined to it, in microseconds, sorted."""
 
 
 def _is_other_spelling(key: str, known: Collection[str]) -> bool:
@@ -240,6 +266,43 @@ class Clusters:
             self._absorb(this, that, time)
         return why, detail
 
+    def accept_device(
+        self,
+        customer: str,
+        device: str,
+        time: datetime,
+        *,
+        page_devices: Mapping[str, datetime],
+        customers_by_device: Mapping[str, Collection[str]],
+    ) -> tuple[str, str]:
+        """Join a device to a customer whom a verified event names. Returns the reason of a refusal, as
+        ``try_join`` does.
+
+        Nothing but such devices joins, so the customer gets no address by it. The customer's own keys stay as
+        they are, and keep the time at which they were joined. ``customers_by_device``: the strong keys with
+        which any unverified link names a device.
+        """
+        this, that = self.cluster_by_key[customer], self.cluster_by_key[device]
+        if this is that:
+            return "", ""
+        if not this.has_vouched_key or any(key not in page_devices for key in that.keys):
+            return "unverified", ""
+        claimed = {key: None for each in that.keys for key in customers_by_device.get(each, ())}
+        if any(self.cluster_by_key[key] is not this for key in claimed):
+            return "unverified", SEVERAL
+        why, detail = self._refusal_reason(this, that, weakly=False, verified=True)
+        if why:
+            return why, detail
+        # Limited by arrival too: the sender of an event chooses its time.
+        arrivals = sorted((page_devices[key] - _EPOCH) // MICROSECOND for key in that.keys)
+        limit = self._rules.limits.get("anonymous_id")
+        if limit is not None and limit.is_exceeded_by(this.page_arrivals, arrivals):
+            return "limit", "anonymous_id"
+        known = sorted([*this.page_arrivals, *arrivals])
+        self._absorb(this, that, time, founder=this.first_seen_key)
+        self.cluster_by_key[customer].page_arrivals = known
+        return "", ""
+
     def _refusal_reason(
         self, one: _Cluster, other: _Cluster, *, weakly: bool, verified: bool
     ) -> tuple[str, str]:
@@ -269,10 +332,10 @@ class Clusters:
         ]
         return " and ".join(min(pairs, key=lambda pair: [*map(strongest_first, pair)], default=[]))
 
-    def _absorb(self, one: _Cluster, other: _Cluster, time: datetime) -> None:
+    def _absorb(self, one: _Cluster, other: _Cluster, time: datetime, founder: str = "") -> None:
         early, late = sorted(
             (one.first_seen_key, other.first_seen_key),
-            key=lambda key: (self._first_seen[key], strongest_first(key)),
+            key=lambda key: (key != founder, self._first_seen[key], strongest_first(key)),
         )
         settled = max(time, one.last_linked_at, other.last_linked_at)
         self._absorbed[early].append((late, settled))
@@ -373,6 +436,44 @@ def _apply_link(
                 representative[one], representative[other], link.time, is_weak=weakly, verified=link.verified
             )
         yield ResolutionStep(link, one, other, not why, why, detail)
+
+
+def _accept_devices(
+    steps: tuple[ResolutionStep, ...],
+    links: Iterable[Link],
+    clusters: Clusters,
+    representative: Mapping[str, str],
+    quarantined: Collection[str],
+    page_devices: Mapping[str, datetime],
+    rules: IdentityRules,
+) -> tuple[tuple[ResolutionStep, ...], frozenset[str]]:
+    """Join devices to customers by the links that the shop accepts. Returns (all steps, joined devices)."""
+    devices = {key: at for key, at in page_devices.items() if key not in quarantined}
+    if not any(step.link.accepts_device and step.candidate_key in devices for step in steps):
+        return steps, frozenset()
+    customers: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for link in links:
+        usable = sorted((key for key in link.keys if key not in quarantined), key=strongest_first)
+        if usable and rules.is_strong(usable[0]):
+            for key in usable[1:]:
+                if key in devices:
+                    customers[key][representative[usable[0]]] = None
+    result = []
+    for step in steps:
+        if step.refusal == "unverified" and step.link.accepts_device and step.candidate_key in devices:
+            why, detail = clusters.accept_device(
+                representative[step.target_key],
+                step.candidate_key,
+                step.link.time,
+                page_devices=devices,
+                customers_by_device=customers,
+            )
+            step = replace(step, joined=not why, refusal=why, detail=detail if why else BY_PAGE)
+        result.append(step)
+    accepted = [step.target_key for step in result if step.detail == BY_PAGE]
+    owners = [clusters.cluster_by_key[representative[key]] for key in accepted]
+    joined = {key for owner in owners for key in owner.keys if key in devices}
+    return tuple(result), frozenset(joined)
 
 
 def _to_graph(

@@ -49,6 +49,8 @@ class IngestResult:
     """Values that were cut or left out, for the answer to the sender."""
     replayed_events: int = 0
     """Past events that were applied again, since it arrived after them. A measure of what it cost."""
+    unconfirmed: tuple[Problem, ...] = ()
+    """What it links and no verified event confirms, for the answer to the sender."""
 
 
 EventName = tuple[str, str]
@@ -155,6 +157,8 @@ class InsertedEvents:
     superseded_types: set[str] = field(default_factory=set)
     replayed: dict[UUID, int] = field(default_factory=dict)
     """Late event → past events of its profile that were applied again."""
+    unconfirmed: dict[UUID, tuple[Problem, ...]] = field(default_factory=dict)
+    """New event → what it links and no verified event confirms."""
 
     async def load_superseded_owners(self, connection: Any) -> list[UUID]:
         """Return the profiles that the superseded events belong to now."""
@@ -295,6 +299,18 @@ def with_replayed(results: Sequence[IngestResult], inserted: InsertedEvents) -> 
     counts = inserted.replayed
     return [
         replace(result, replayed_events=counts[result.event_id]) if result.event_id in counts else result
+        for result in results
+    ]
+
+
+def with_unconfirmed(results: list[IngestResult], inserted: InsertedEvents) -> list[IngestResult]:
+    """Return the results, those of new events with what they link and no verified event confirms."""
+    if not inserted.unconfirmed:
+        return results
+    return [
+        replace(result, unconfirmed=inserted.unconfirmed[result.event_id])
+        if result.status is IngestStatus.ACCEPTED and result.event_id in inserted.unconfirmed
+        else result
         for result in results
     ]
 

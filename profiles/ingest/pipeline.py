@@ -42,14 +42,17 @@ from profiles.ingest.event_store import (
     rejected,
     to_results,
     with_replayed,
+    with_unconfirmed,
 )
 from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
+from profiles.ingest.unconfirmed_links import find_unconfirmed_links
 from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event, own_cart_id
 from profiles.runs.earlier_events import earlier_event_types, load_earlier_events
 from profiles.runs.routing import ApplyResult, EarlierEvents, Route, RouteMatch, route_event
+from profiles.state.bounds import Problem
 from profiles.state.clock import StackClock
 from profiles.state.event_records import EventSortKey, IncomingEvent, StoredEvent
 from profiles.state.profile_state import ProfileState, load_profile_states
@@ -97,6 +100,12 @@ class IngestConfig:
     """Called after COMMIT for reports about addresses: the channel, the kind (a ``BounceKind``), how many."""
     on_late_purchase: Callable[[int], object] | None = None
     """Called after COMMIT with the number of messages that were sent before a late purchase arrived."""
+
+    accept_page_devices: bool = False
+    """Whether an unverified event may join a device to a customer, for carts, views and purchases."""
+    on_unconfirmed_link: Callable[[int], object] | None = None
+    """Called after COMMIT with the number of identifiers that pages named beside customers of the shop's
+    server, and that were not linked with them."""
 
     @property
     def rule_for(self) -> SuppressionRuleLookup:
@@ -175,6 +184,8 @@ class Ingest:
             if self._rules.on_address_report:
                 for (channel, kind), times in resolved.address_reports.items():
                     self._rules.on_address_report(channel, kind, times)
+            if self._rules.on_unconfirmed_link and resolved.unconfirmed_links:
+                self._rules.on_unconfirmed_link(resolved.unconfirmed_links)
             if self._rules.on_late_purchase and resolved.overtaken_messages:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
@@ -230,7 +241,7 @@ class Ingest:
             now = next(iter(inserted.arrivals.values()))[1]
             calendar = StackClock(now, self._rules.local)
             resolutions.append(await self._apply_batch(connection, new_events, inserted, calendar))
-        return with_replayed(results, inserted), resolutions
+        return with_unconfirmed(with_replayed(results, inserted), inserted), resolutions
 
     async def _keep_withdrawals(
         self,
@@ -297,6 +308,9 @@ class Ingest:
             elif not is_product_update(event) and position not in resolved.owners:
                 batch.changes.add_problem(event.event_id, "", _describe_missing_owner(event))
             batch.route(position, parsed.route_matches.matches, calendar)
+            batch.add_unconfirmed_links(
+                position, inserted.unconfirmed, accepts_device=self._rules.accept_page_devices
+            )
         for event in unnamed:
             problem = "a product without product_id and sku cannot be kept"
             batch.changes.add_problem(event.event_id, "", problem)
@@ -318,7 +332,9 @@ class Ingest:
             return EventIdentifiers.from_event((), verified=incoming.verified, **origin)
         identifiers = list(incoming.identifiers)
         # An event of Waypost's own verifies no link between identifiers.
-        verified = incoming.verified and not incoming.source.startswith(INTERNAL_SOURCE_PREFIX)
+        is_internal = incoming.source.startswith(INTERNAL_SOURCE_PREFIX)
+        verified = incoming.verified and not is_internal
+        is_sweep = is_internal and incoming.type != declarations.CONSENT_CHANGED
         kind = ADDRESS_TYPE_BY_CHANNEL.get(message.channel) if message else None
         if identifiers and message and message.address and kind:
             address = (kind, message.address)
@@ -337,6 +353,8 @@ class Ingest:
             message_id=message.message_id if message else None,
             given_emails=incoming.given_emails,
             verified=verified,
+            from_page=not incoming.verified or is_sweep,
+            accepts_device=self._rules.accept_page_devices and not incoming.verified,
             **origin,
         )
 
@@ -625,6 +643,27 @@ class EventBatch:
             if carts := self.shared_purchase_carts.get((position, other_id)):
                 other, shared = self.profiles[other_id], ApplyResult(None, carts)
                 route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
+
+    def add_unconfirmed_links(
+        self, position: int, reported: dict[UUID, tuple[Problem, ...]], *, accepts_device: bool
+    ) -> None:
+        """Record what an event of a page links with a customer, and no verified event does."""
+        event = self.events[position]
+        if event.incoming.verified or event.message_ref is not None:
+            return
+        links = find_unconfirmed_links(
+            event.incoming,
+            self.resolution.profile_of,
+            unusable=self.resolution.quarantined,
+            linked_by_page=self.resolution.linked_by_page,
+            is_verified_profile=lambda profile_id: self.profiles[profile_id].vouched,
+            accepts_device=accepts_device,
+        )
+        if links.reported:
+            reported[event.event_id] = links.reported
+        for problem in links.refused:
+            self.changes.add_event_problem(event.event_id, problem)
+        self.resolution.unconfirmed_links += len(links.refused)
 
     async def write(self, connection: Any, at: datetime) -> int:
         """Write all changes and what depends on them. Returns how many messages a late purchase overtook."""

@@ -35,34 +35,44 @@ _IS_NEWER_SPELLING = """excluded.given IS NOT NULL AND (excluded.given_verified 
 _UPSERT_IDENTIFIERS = """
 WITH named AS (
   INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at,
-    given, given_at, given_verified)
+    given, given_at, given_verified, page_only)
   SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at,
-    given, CASE WHEN given IS NOT NULL THEN COALESCE(given_at, since) END, given IS NOT NULL AND vouched
+    given, CASE WHEN given IS NOT NULL THEN COALESCE(given_at, since) END, given IS NOT NULL AND vouched,
+    page_only
   FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
   ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since),
     given = CASE WHEN {is_newer} THEN excluded.given ELSE identifier.given END,
     given_at = CASE WHEN {is_newer} THEN excluded.given_at ELSE identifier.given_at END,
-    given_verified = CASE WHEN {is_newer} THEN excluded.given_verified ELSE identifier.given_verified END
-  RETURNING type, value, profile_id, status),
+    given_verified = CASE WHEN {is_newer} THEN excluded.given_verified ELSE identifier.given_verified END,
+    page_only = identifier.page_only AND excluded.page_only
+  RETURNING type, value, profile_id, status, linked_by_page),
 new_link AS (
   SELECT decode(digest, 'hex') AS digest, verified, ARRAY(SELECT jsonb_array_elements_text(keys)) AS keys,
-    time, source, id, event_id, at
+    time, source, id, event_id, at, accepts_device
   FROM jsonb_to_recordset($2) AS t(digest text, verified boolean, keys jsonb, time timestamptz, source text,
-    id text, event_id uuid, at timestamptz)
+    id text, event_id uuid, at timestamptz, accepts_device boolean)
   WHERE (SELECT count(*) FROM named) > 0),
 linked AS (
-  INSERT INTO identity_link AS l (digest, verified, keys, time, source, id, event_id, at)
-  SELECT digest, verified, keys, time, source, id, event_id, at FROM new_link t
+  INSERT INTO identity_link AS l (digest, verified, keys, time, source, id, event_id, at, accepts_device)
+  SELECT digest, verified, keys, time, source, id, event_id, at, accepts_device FROM new_link t
   WHERE NOT EXISTS (SELECT 1 FROM identity_link k WHERE k.digest = t.digest AND k.verified = t.verified
-    AND (k.time, k.source COLLATE "C", k.id COLLATE "C") <= (t.time, t.source, t.id))
+    AND (k.time, k.source COLLATE "C", k.id COLLATE "C") <= (t.time, t.source, t.id)
+    AND k.accepts_device >= t.accepts_device)
   ORDER BY digest, verified
-  ON CONFLICT (digest, verified) DO UPDATE SET time = excluded.time, source = excluded.source,
-    id = excluded.id, event_id = excluded.event_id, at = excluded.at
-    WHERE (excluded.time, excluded.source COLLATE "C", excluded.id COLLATE "C") < (l.time, l.source, l.id)
+  ON CONFLICT (digest, verified) DO UPDATE SET accepts_device = l.accepts_device OR excluded.accepts_device,
+    time = LEAST(l.time, excluded.time),
+    source = CASE WHEN {is_earlier} THEN excluded.source ELSE l.source END,
+    id = CASE WHEN {is_earlier} THEN excluded.id ELSE l.id END,
+    event_id = CASE WHEN {is_earlier} THEN excluded.event_id ELSE l.event_id END,
+    at = CASE WHEN {is_earlier} THEN excluded.at ELSE l.at END
+    WHERE {is_earlier} OR (excluded.accepts_device AND NOT l.accepts_device)
   RETURNING encode(digest, 'hex') AS digest, verified)
-SELECT type, value, profile_id, status, NULL AS digest, NULL AS verified FROM named
-UNION ALL SELECT NULL, NULL, NULL, NULL, digest, verified FROM linked
-""".replace("{is_newer}", _IS_NEWER_SPELLING)
+SELECT type, value, profile_id, status, linked_by_page, NULL AS digest, NULL AS verified FROM named
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, digest, verified FROM linked
+""".replace("{is_newer}", _IS_NEWER_SPELLING).replace(
+    "{is_earlier}",
+    """(excluded.time, excluded.source COLLATE "C", excluded.id COLLATE "C") < (l.time, l.source, l.id)""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,10 @@ class EventIdentifiers:
     """Profile of the message that the event refers to, as read before the locks."""
     message_id: UUID | None = None
     """Id of that message."""
+    from_page: bool = False
+    """Whether it says nothing for the shop: it is unverified, or about a sweep of Waypost's own."""
+    accepts_device: bool = False
+    """Whether the shop accepts what it says of a device (``IngestConfig.accept_page_devices``)."""
     withdraws: bool = False
     """Whether it may withdraw a consent. It then has an owner also where all that it names is quarantined."""
     proves_address: bool = False
@@ -113,6 +127,12 @@ class EventIdentifiers:
     def is_link(self) -> bool:
         """Whether the event links identifiers: it names two, or verifies a strong one."""
         return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG_TYPES)
+
+    @property
+    def links_device(self) -> bool:
+        """Whether the shop accepts that it links a device with a customer."""
+        kinds = [split_key(key)[0] for key in self.keys] if self.accepts_device else []
+        return bool(kinds) and kinds[0] in STRONG_TYPES and "anonymous_id" in kinds
 
 
 @dataclass(slots=True)
@@ -170,6 +190,8 @@ class IdentifierRows:
     quarantined: dict[str, None] = field(default_factory=dict)
     new_links: set[tuple[str, bool]] = field(default_factory=set)
     """(digest, verified) of links that are new or older than the stored ones."""
+    linked_by_page: set[str] = field(default_factory=set)
+    """Devices that belonged to their profile only because of what a page says."""
 
 
 async def upsert_identifiers(
@@ -199,10 +221,13 @@ async def upsert_identifiers(
                     spelling = _Spelling(named.verified, named.time, given)
                     if (known := spellings.get(key)) is None or known.is_before(spelling):
                         spellings[key] = spelling
+                if kind == "anonymous_id":
+                    row["page_only"] = named.from_page and row.get("page_only", True)
         for (digest, verified), position in group.links.items():
             named = events[position]
             link = {"digest": digest, "verified": verified, "keys": named.keys, "time": named.time}
             link |= {"source": named.source, "id": named.id, "event_id": named.event_id, "at": named.at}
+            link["accepts_device"] = named.links_device
             links.append(link)
     result = IdentifierRows()
     if not rows:
@@ -217,6 +242,8 @@ async def upsert_identifiers(
         result.profile_ids[key] = row["profile_id"]
         if row["status"] == "quarantined":
             result.quarantined[key] = None
+        if row["linked_by_page"]:
+            result.linked_by_page.add(key)
     return result
 
 
@@ -284,6 +311,8 @@ class IdentityResolution:
     """Quarantined keys."""
     verified_keys: frozenset[str] = frozenset()
     """Those of ``quarantined`` that verified events quarantined. Only an operator releases them."""
+    linked_by_page: frozenset[str] = frozenset()
+    """Devices that belong to their profile only because the shop accepts what a page says of a device."""
     withdrawals_alone: set[int] = field(default_factory=set)
     """Positions of events that name quarantined identifiers only. Their owner is the profile of one of these,
     and nothing but their withdrawals counts."""
@@ -295,6 +324,8 @@ class IdentityResolution:
     address_reports: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(channel, kind) → reports about addresses."""
     """(label of the key, code) → number of parts of accepted events without effect."""
+    unconfirmed_links: int = 0
+    """Number of identifiers that unverified events named beside customers, and that were not linked."""
 
 
 async def resolve_identities(
@@ -320,7 +351,7 @@ async def resolve_identities(
         if _is_single_new_profile(group, pointers):
             created_at = min(events[m].at for m in group.positions)
             new_profiles.append({"profile_id": group.proposed_id, "created_at": created_at})
-        elif _has_new_links(group, pointers, profile_of):
+        elif _has_new_links(group, pointers, profile_of) or _names_page_device(group, events, pointers):
             to_merge.append(group)
     if to_merge:
         await _release_verified_keys(connection, events, to_merge, pointers)
@@ -346,6 +377,9 @@ async def resolve_identities(
     # No event has named a profile that has just been created, so it has no declarations.
     result.with_new_identifiers -= {row["profile_id"] for row in new_profiles}
     result.profile_of = profile_of
+    result.linked_by_page = result.merge_result.linked_by_page.union(
+        pointers.linked_by_page.difference(result.merge_result.profile_by_key)
+    )
     result.verified_keys = await _load_verified_keys(connection, result.quarantined)
     owner_of_message = await _lock_message_profiles(connection, events, canonical, result)
     await _assign_owners(connection, events, owner_of_message, result)
@@ -456,6 +490,16 @@ def _has_new_links(group: IdentifierGroup, pointers: IdentifierRows, at: dict[st
     return any(at[key] == group.proposed_id for key in usable)
 
 
+def _names_page_device(
+    group: IdentifierGroup, events: Sequence[EventIdentifiers], pointers: IdentifierRows
+) -> bool:
+    """Whether a server names a device that only a page has linked, which ends that link."""
+    return bool(pointers.linked_by_page) and any(
+        not events[position].from_page and pointers.linked_by_page.intersection(events[position].keys)
+        for position in group.positions
+    )
+
+
 def _identifiers_to_move(
     pointers: IdentifierRows, at: dict[str, UUID], settled: MergeResult
 ) -> list[dict[str, Any]]:
@@ -496,7 +540,11 @@ async def _assign_owners(
         rows = await connection.fetch(_SELECT_VOUCHED_PROFILES, sorted(unverified_ids))
         vouched = frozenset(row["profile_id"] for row in rows)
         for position, usable in undecided.items():
-            found.owners[position] = event_owner(usable, at, vouched, verified=events[position].verified)
+            found.owners[position] = event_owner(
+                *(usable, at, vouched),
+                verified=events[position].verified,
+                linked_by_page=found.linked_by_page,
+            )
     for position, named_ids in found.other_profiles.items():
         owner = found.owners.get(position)
         found.other_profiles[position] = tuple(profile_id for profile_id in named_ids if profile_id != owner)

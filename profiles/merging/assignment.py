@@ -66,8 +66,9 @@ def assign_profiles(
         strongest_key.setdefault(identifiers[key].origin, key)
 
     def claims_of(cluster: tuple[str, ...]) -> list[tuple[bool, bool, UUID]]:
-        # Existing profiles before proposed ones.
-        origins = {identifiers[key].origin for key in cluster}
+        # Existing profiles before proposed ones. A device that a page has joined claims none for a customer.
+        own = [key for key in cluster if key not in graph.linked_by_page]
+        origins = {identifiers[key].origin for key in own or cluster}
         return sorted((strongest_key.get(each) not in cluster, each in proposed, each) for each in origins)
 
     def order(cluster: tuple[str, ...]) -> tuple[Any, ...]:
@@ -169,15 +170,23 @@ def _is_isolated(key: str, identifiers: Mapping[str, IdentifierRow]) -> bool:
 
 
 def event_owner(
-    keys: Sequence[str], profile_by_key: Mapping[str, UUID], vouched: frozenset[UUID], *, verified: bool
+    keys: Sequence[str],
+    profile_by_key: Mapping[str, UUID],
+    vouched: frozenset[UUID],
+    *,
+    verified: bool,
+    linked_by_page: Collection[str] = (),
 ) -> UUID:
     """Return the profile of an event that names these keys, strongest first.
 
     It is the profile of the strongest key. An unverified event that names several profiles goes to the
     strongest key of which the profile is not ``vouched``, if there is one: a browser may name an address that
-    it has seen, and its events stay apart until a verified event joins the two.
+    it has seen, and its events stay apart until a verified event joins the two. ``linked_by_page``: devices
+    of which the shop accepts what a page says. Their events go to the customer whom they name.
     """
     strongest = profile_by_key[keys[0]]
+    if any(key in linked_by_page and profile_by_key[key] == strongest for key in keys):
+        return strongest
     if verified or all(profile_by_key[key] == strongest for key in keys):
         return strongest
     return next((profile_by_key[key] for key in keys if profile_by_key[key] not in vouched), strongest)

@@ -7,7 +7,7 @@ from typing import Any
 
 from profiles.db.sql import encode_jsonb
 from profiles.identity.component import Component
-from profiles.identity.graph import IdentityGraph, ResolutionStep, explain_step
+from profiles.identity.graph import BY_PAGE, IdentityGraph, ResolutionStep, explain_step
 from profiles.identity.identifiers import keys_digest
 from profiles.merging.assignment import ProfileAssignment
 
@@ -87,5 +87,5 @@ def _step_row(
     row: LogRow = {"profile_id": profile_a, "key": step.target_key, "other_key": step.candidate_key}
     row["cause"] = step.link.event_id
     if step.joined:
-        return row | {"kind": "joined"}
+        return row | {"kind": "joined"} | ({"detail": explain_step(step)} if step.detail == BY_PAGE else {})
     return row | {"kind": "demoted", "other_profile_id": profile_b, "detail": explain_step(step)}

@@ -32,9 +32,9 @@ SELECT type, value FROM identifier WHERE profile_id = ANY($1) ORDER BY type, val
 
 _UPDATE_IDENTIFIERS = """
 UPDATE identifier i SET profile_id = c.profile_id, origin = c.origin, linked_at = c.linked_at,
-  vouched = c.vouched, status = c.status
+  vouched = c.vouched, status = c.status, linked_by_page = c.linked_by_page
 FROM jsonb_to_recordset($1) AS c(type text, value text, profile_id uuid, origin uuid, linked_at timestamptz,
-  vouched boolean, status text)
+  vouched boolean, status text, linked_by_page boolean)
 WHERE i.type = c.type AND i.value = c.value
 """
 
@@ -56,6 +56,8 @@ class MergeResult:
     """Profiles with identifier rows that changed: profile, time of the link, verification or status."""
     quarantine_profiles: set[UUID] = field(default_factory=set)
     """Profiles of quarantined keys."""
+    linked_by_page: frozenset[str] = frozenset()
+    """Devices that belong to their profile only because the shop accepts what a page says of a device."""
 
 
 async def merge_and_split(
@@ -94,6 +96,7 @@ async def merge_and_split(
         quarantined=tuple(sorted(graph.quarantined)),
         new_quarantines=find_newly_quarantined(component, graph),
         quarantine_profiles={assignment.profile_by_key[key] for key in graph.quarantined},
+        linked_by_page=graph.linked_by_page,
     )
     await write_audit_log(connection, component, graph, assignment, context, new_links)
     links = [link.keys for link in component.links.values()]
@@ -134,7 +137,9 @@ async def _reassign_and_rebuild(
         # Events of a newly quarantined key go to another profile if they name its identifiers too.
         to_quarantine = [old for old, new in part.merged().items() if new in result.quarantine_profiles]
         by_event = list(dict.fromkeys((*part.profiles_to_reassign(), *to_quarantine)))
-        await reassign_by_event(connection, by_event, good, part.profile_by_key, vouched)
+        await reassign_by_event(
+            connection, by_event, good, part.profile_by_key, vouched, graph.linked_by_page
+        )
         await reassign_all(connection, part.merged())
         if dissolved := part.dissolved():
             result.replaced_by |= dissolved
@@ -168,10 +173,12 @@ async def _write_identifiers(
         created = profile_id not in origins and key not in graph.quarantined
         foreign = row.origin != profile_id and row.origin in used and key not in graph.quarantined
         origin = profile_id if key in first_seen or created or foreign else row.origin
-        values = (profile_id, origin, linked_at, key in graph.vouched, status)
-        if values != (row.stored_profile_id, row.origin, row.linked_at, row.vouched, row.status):
+        by_page = key in graph.linked_by_page
+        values = (profile_id, origin, linked_at, key in graph.vouched, status, by_page)
+        stored = (row.stored_profile_id, row.origin, row.linked_at, row.vouched, row.status)
+        if values != (*stored, row.linked_by_page):
             kind, value = split_key(key)
-            names = ("profile_id", "origin", "linked_at", "vouched", "status")
+            names = ("profile_id", "origin", "linked_at", "vouched", "status", "linked_by_page")
             rows.append({"type": kind, "value": value, **dict(zip(names, values, strict=True))})
     changed = {row["profile_id"] for row in rows}
     ending = set(assignment.merged())

@@ -99,19 +99,21 @@ async def reassign_by_event(
     profile_by_good_key: Mapping[str, UUID],
     profile_by_key: Mapping[str, UUID],
     vouched: frozenset[UUID],
+    linked_by_page: frozenset[str],
 ) -> None:
     """Move each event of some profiles to the profile of its identifiers; other rows follow their events.
 
     ``profile_by_good_key``: the part of ``profile_by_key`` that is not quarantined. An event without such a
-    key goes to the profile of a quarantined key. ``vouched``: the verified profiles. The number of statements
-    does not depend on the number of profiles.
+    key goes to the profile of a quarantined key. ``vouched``: the verified profiles. ``linked_by_page``:
+    devices that pages have joined to customers. The number of statements does not depend on the number of
+    profiles.
     """
     if not old_ids:
         return
     moves = []
     for row in await connection.fetch(_SELECT_EVENT_IDENTIFIERS, list(old_ids)):
-        new_id = _owner_of_row(row, profile_by_good_key, vouched)
-        new_id = new_id or _owner_of_row(row, profile_by_key, vouched)
+        new_id = _owner_of_row(row, profile_by_good_key, vouched, linked_by_page)
+        new_id = new_id or _owner_of_row(row, profile_by_key, vouched, linked_by_page)
         if new_id not in (row["profile_id"], None):
             moves.append({"event_id": row["event_id"], "profile_id": new_id})
     if moves:
@@ -122,10 +124,12 @@ async def reassign_by_event(
     await connection.execute(_COPY_SEGMENT_MEMBERSHIPS, new_ids, list(old_ids))
 
 
-def _owner_of_row(row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]) -> UUID | None:
+def _owner_of_row(
+    row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID], linked_by_page: frozenset[str]
+) -> UUID | None:
     pairs = [(kind, value) for kind, values in orjson.loads(row["identifiers"]).items() for value in values]
     named = {identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))}
     keys = sorted(named.intersection(profile_of), key=strongest_first)
     if not keys:
         return None
-    return event_owner(keys, profile_of, vouched, verified=row["verified"])
+    return event_owner(keys, profile_of, vouched, verified=row["verified"], linked_by_page=linked_by_page)

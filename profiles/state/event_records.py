@@ -67,6 +67,8 @@ class IncomingEvent:
     """(normal form, as given) of the addresses among ``identifiers``. Not stored with the event."""
     sender: str = ""
     """Label of the key that it was sent with; empty for Waypost's own. No sender chooses it."""
+    pointers: dict[str, str] = field(default_factory=dict, compare=False)
+    """Identifier key ``type:value`` → JSON pointer to where the sender named it. Not stored."""
 
     @property
     def trust(self) -> int:

@@ -14,7 +14,7 @@ from profiles.db import sql
 from profiles.db.savepoints import execute_for_each, is_one_by_one, savepoint
 from profiles.db.sql import encode_jsonb
 from profiles.events import END_RUN
-from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
+from profiles.state.bounds import MAX_PROBLEM_LENGTH, MAX_PROBLEMS, Problem
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import CartState, ProfileState
 from profiles.state.run_keys import distinct_key
@@ -325,6 +325,12 @@ class UnitOfWork:
         self.superseded_runs.append(run_id)
         ending = {"outcome": SUPERSEDED_OUTCOME, "reason": SUPERSEDED_DETAIL}
         self.add_outbox_row(OutboxKind.SIGNAL, run_id, END_RUN, ending)
+
+    def add_event_problem(self, event_id: UUID, problem: Problem) -> None:
+        """Record on the event a problem of its own: code, pointer and detail."""
+        row = self.events.get(event_id)
+        if row is not None and len(row["problems"]) < MAX_PROBLEMS:
+            row["problems"].append(problem)
 
     def request_opt_in(self, channel: str, address: str, stored: StoredEvent) -> None:
         """Request that the owner of an address confirms the consent of an unverified event.

@@ -80,6 +80,37 @@ async def list_event_problems(connection: Any, *, limit: int) -> tuple[EventProb
     return tuple(await fetch_as(connection, EventProblems, _SELECT_EVENT_PROBLEMS, limit))
 
 
+# At most the 20,000 newest events as well.
+_SELECT_UNCONFIRMED_LINKS = """
+SELECT count(DISTINCT e.identifiers -> 'anonymous_id') FILTER (WHERE p ->> 'code' = 'unconfirmed_device')
+    AS devices,
+  count(DISTINCT e.identifiers) FILTER (WHERE p ->> 'code' = 'unconfirmed_identifier') AS others
+FROM (SELECT identifiers, problems, at FROM event ORDER BY event_id DESC LIMIT 20000) e
+CROSS JOIN LATERAL jsonb_array_elements(e.problems) p
+WHERE e.at > now() - interval '1 day' AND e.problems <> '[]'::jsonb
+"""
+
+UNCONFIRMED_LINKS_ADVICE = (
+    "have your server send the anonymousId along, or an identify at login, or give pages an identity token: "
+    "docs/how-to/confirm-logins.md"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfirmedLinkCounts:
+    """What pages named beside customers in the last day, and nothing confirms."""
+
+    devices: int
+    """Browsers and devices."""
+    others: int
+    """Sets of identifiers with an address or an account that is not linked."""
+
+
+async def count_unconfirmed_links(connection: Any) -> UnconfirmedLinkCounts:
+    """Count, in the 20,000 newest events, what was not linked with customers of the shop's server."""
+    return from_row(UnconfirmedLinkCounts, await connection.fetchrow(_SELECT_UNCONFIRMED_LINKS))
+
+
 MAX_REMOVAL_AGE = timedelta(minutes=5)
 """Age from which an unconfirmed removal from an ad audience raises an alarm."""
 

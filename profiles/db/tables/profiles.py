@@ -93,6 +93,11 @@ class IdentifierTable(RecordedTable, table=True):
     """Time of the event that gave it so."""
     given_verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """Whether that event is verified."""
+    page_only: bool | None = None
+    """Whether only unverified events have named it; null for other types than anonymous_id, and for rows from
+    before 0.7."""
+    linked_by_page: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether it belongs to its profile only because the shop accepts what a page says of a device."""
     created_at: datetime = Field(sa_column=timestamp_column())
 
     __table_args__ = (
@@ -191,6 +196,8 @@ class IdentityLinkTable(RecordedTable, table=True):
     """The channel's own id of the event."""
     event_id: UUID
     at: datetime = Field(sa_column=timestamp_column())
+    accepts_device: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether the shop accepted, when an unverified event was ingested, that it links a device."""
 
     __table_args__ = (
         UniqueConstraint("digest", "verified", name="identity_link_digest"),

@@ -11,8 +11,9 @@ import pytest
 
 from profiles.db.database import Database
 from profiles.identity import component, identifiers
-from profiles.identity.graph import IdentityGraph, Link, resolve_graph
+from profiles.identity.graph import Clusters, IdentityGraph, Link, resolve_graph
 from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, IDENTIFIER_TYPES
+from profiles.ingest.pipeline import IngestConfig
 from profiles.merging import reassign, rebuild
 from profiles.merging.unmerge import cut_identifiers
 from profiles.runs.exposures import record_exposures
@@ -195,6 +196,51 @@ async def test_invariant_7_a_public_key_joins_nobody_to_a_known_customer(facts: 
     assert await facts.who("anonymous_id", "stranger") != await facts.who("email", ADA)
     assert await facts.suppressed("email", ADA) == []
     assert await facts.suppressed("anonymous_id", "stranger") == ["lamp"]
+
+
+MALLORY = {"user_id": "mallory", "email": "mallory@example.net", "phone": "+4915100000001"}
+
+
+async def forged_device(database: Database, *, with_server: bool = False) -> IngestHarness:
+    """A stranger links a browser with a customer, and then addresses of their own with the browser."""
+    facts = IngestHarness(database, *JOURNEYS, rules=IngestConfig(accept_page_devices=True))
+    await facts.happens("Signed Up", user_id="u-1", email=ADA)
+    if with_server:
+        await facts.happens("Signed Up", anonymous_id="stranger", email=MALLORY["email"])
+    await claims(facts, user_id="u-1", anonymous_id="stranger")
+    for kind, value in (MALLORY | {"push_token": "token-of-mallory"}).items():
+        for named in ({"anonymous_id": "stranger"}, {"user_id": "u-1"}, {"email": ADA}):
+            if kind not in named:
+                await claims(facts, **named, **{kind: value})
+    return facts
+
+
+@pytest.mark.parametrize("with_server", [False, True])
+async def test_invariant_7_an_accepted_device_of_a_page_brings_nothing_to_a_known_customer(
+    database: Database, with_server: bool
+) -> None:
+    facts = await forged_device(database, with_server=with_server)
+    [ada] = [one for one in await people_in(facts.database) if "user_id:u-1" in one]
+
+    assert {key for key in ada if not key.startswith("email_sha256:")} == {"user_id:u-1", f"email:{ADA}"}
+
+
+async def test_invariant_7_without_the_rule_of_contradictions_an_accepted_device_would_stay(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teeth."""
+    accept = Clusters.accept_device
+
+    def trusting(self: Clusters, *named: Any, **how: Any) -> tuple[str, str]:
+        return accept(self, *named, **how | {"customers_by_device": {}})
+
+    monkeypatch.setattr(Clusters, "accept_device", trusting)
+    facts = IngestHarness(database, *JOURNEYS, rules=IngestConfig(accept_page_devices=True))
+    for n in (1, 2):
+        await facts.happens("Signed Up", user_id=f"u-{n}")
+        await claims(facts, user_id=f"u-{n}", anonymous_id="shared")
+
+    assert await facts.who("anonymous_id", "shared") == await facts.who("user_id", "u-1")
 
 
 async def test_invariant_7_if_every_sender_were_believed_a_stranger_would_get_in(

@@ -77,7 +77,7 @@ class VictimState:
     """All of a customer that a forger would like to change."""
 
     merged: tuple[str, ...]
-    """Identifiers."""
+    """Identifiers, without devices that pages have linked where a shop accepts it."""
     diverted: dict[str, str | None]
     """Channel → the address that a message would go to."""
     consented: dict[str, list[str]]
@@ -95,7 +95,8 @@ async def standing(api: OpenApi, victim: Victim) -> VictimState:
     facts = IngestHarness(api.doors.database)
     [run] = await facts.rows("SELECT run_id, profile_id FROM run WHERE key = $1", f"c-{victim.number}")
     rows = await facts.rows(
-        "SELECT i.type || ':' || i.value AS key, i.status FROM identifier i WHERE profile_id = $1 ORDER BY 1",
+        "SELECT i.type || ':' || i.value AS key, i.status FROM identifier i WHERE profile_id = $1 "
+        "AND NOT linked_by_page ORDER BY 1",
         run["profile_id"],
     )
     stolen = await facts.values(
@@ -184,6 +185,11 @@ def _identify(f: _Forgery) -> Call:
     )
 
 
+def _identify_in_a_new_browser(f: _Forgery) -> Call:
+    browser = f"browser-of-{f.number}"
+    return f.call("/v1/identify", userId=f.victim.known["user_id"], anonymousId=browser, traits=f.lies)
+
+
 def _own_user_with_their_address(f: _Forgery) -> Call:
     address = f.draw.choice(("email", "phone", "loyalty_id"))
     traits = f.lies | {address: f.victim.known[address]}
@@ -269,7 +275,17 @@ def _bad_token(f: _Forgery) -> Call:
 
 _SHAPES: tuple[Callable[[_Forgery], Call], ...] = (
     *(_identify, _own_user_with_their_address, _made_up_users_with_their_address, _their_hash, _alias),
-    *(_group, _batch, _as_the_shop, _as_waypost, _cloud_event, _grant, _traits_alone, _replay),
+    *(
+        _identify_in_a_new_browser,
+        _group,
+        _batch,
+        _as_the_shop,
+        _as_waypost,
+        _cloud_event,
+        _grant,
+        _traits_alone,
+        _replay,
+    ),
     *(_two_customers, _bad_token),
 )
 
