@@ -70,6 +70,8 @@ def _table(frame: box.Box | None = box.SIMPLE_HEAD) -> Table:
 def _input_rows(summary: Summary) -> Iterator[TableRow]:
     shop = summary.shop
     yield _total("events", summary.events)
+    spellings = "names in lower case, ids with blanks, lists as objects, amounts as text"
+    yield "in other spellings", summary.respelled, spellings
     yield "people", shop["people"], f"{shop['merged']} more profiles turned out to be one of them"
     orders = {"online": shop["orders_web"], "in a store": shop["orders_store"]}
     filled, older = shop["carts_filled"], shop["orders_older"]

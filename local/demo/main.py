@@ -95,7 +95,7 @@ async def _run_traffic(
             traffic = DemoTraffic(ingest_client, client, database, shoppers=shoppers, seed=seed, progress=bar)
             await traffic.run()
             bar.start_phase("Counting")
-            return await summarise(
+            summary = await summarise(
                 database,
                 client,
                 shoppers=shoppers,
@@ -104,6 +104,8 @@ async def _run_traffic(
                 seconds=time.monotonic() - begun,
                 seconds_by_part=seconds | traffic.seconds,
             )
+            summary.respelled = traffic.respelled
+            return summary
     finally:
         await database.close()
 

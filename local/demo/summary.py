@@ -123,6 +123,8 @@ class Summary:
     promoted_while_a_ticket_was_open: int
     example: str | None
     seconds_by_part: dict[str, float]
+    respelled: int = 0
+    """Events that the shop's less careful systems sent in spellings of their own."""
     links: dict[str, str] = field(default_factory=dict)
     """URLs by label; empty unless the stack keeps running."""
     broken_promises: list[str] = field(default_factory=list)

@@ -17,6 +17,7 @@ from local.demo.catalog import PRICE_DROP_AFTER, ProductFeed
 from local.demo.console import DemoProgressBar
 from local.demo.events import ShopperEvent
 from local.demo.people import create_shoppers
+from local.demo.spellings import respell
 from profiles.db.database import Database
 from workers.errors import UserError
 from workers.ingest_client import IngestClient
@@ -53,6 +54,8 @@ class DemoTraffic:
         self.opening = next_opening(datetime.now(UTC))
         self.seconds: defaultdict[str, float] = defaultdict(float)
         """Seconds spent, by activity: travel, deliver, sweep and tell (sending of events)."""
+        self.respelled = 0
+        """Events that were sent in another spelling than Waypost's own."""
         self._ingest_client = ingest_client
         self._database = database
         self._seed = seed
@@ -180,7 +183,9 @@ class DemoTraffic:
         with self._timed("tell"):
             for is_segment, events in group_into_requests(sorted(acts, key=lambda event: event.at)):
                 send = client.send_segment_calls if is_segment else client.send_events
-                await send([event.body for event in events])
+                sent = [respell(event) for event in events]
+                self.respelled += sum(a.body != b.body for a, b in zip(sent, events, strict=True))
+                await send([event.body for event in sent])
         self._raise_refusals()
 
     def _raise_refusals(self) -> None:

@@ -76,6 +76,7 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
         "goodbye",
     }
     assert templates <= told["messages"]["email"].keys()
+    assert told["respelled"] > 20
     assert told["promoted_while_a_ticket_was_open"] == 0
     assert told["silence"]["audience_joined"] > 0
     assert told["silence"]["audience_left_over"] == 0

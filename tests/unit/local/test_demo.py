@@ -11,8 +11,11 @@ from local.demo.calendar import build_phases, next_opening
 from local.demo.catalog import BACK_IN_STOCK_AFTER, CATALOGUE, PRICE_DROP_AFTER, SOLD_OUT_AFTER, ProductFeed
 from local.demo.events import ShopperEvent
 from local.demo.people import create_shoppers
+from local.demo.spellings import respell
 from local.demo.traffic import group_into_requests, group_into_rounds
 from profiles.identity.identifiers import normalize_identifier
+from profiles.reading.event_names import canonical_name
+from profiles.state.bounds import bound_properties
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -273,3 +276,21 @@ def test_the_calendar_opens_at_midnight_and_its_beats_follow_one_another() -> No
     assert next_opening(NOON) == OPENING
     assert next_opening(OPENING) == OPENING + timedelta(days=1)
     assert ends == sorted(set(ends))
+
+
+def test_a_share_of_what_carts_and_orders_hold_is_spelled_in_other_ways_and_means_the_same() -> None:
+    named = [act for act in acts_of(200) if name_of(act) in ("Product Added", "Order Completed")]
+    sent = [(act, respell(act)) for act in named]
+    changed = [(act, other) for act, other in sent if act.body != other.body]
+
+    assert 0.2 < len(changed) / len(sent) < 0.4
+    assert sent == [(act, respell(act)) for act in named]
+    for act, other in changed:
+        assert canonical_name(name_of(other)) == name_of(act)
+        assert lines_of(other, name_of(act)) == lines_of(act, name_of(act))
+
+
+def lines_of(act: ShopperEvent, name: str) -> list[tuple[str, float | None]]:
+    """(product, price) of each line of an event, as ingest reads them."""
+    read = bound_properties(act.body["properties"], [], verified=True, event_type=name)
+    return [(line["product_id"], line.get("price")) for line in read.get("products") or [read]]
