@@ -17,7 +17,7 @@ from journeys.vocabulary.endings import Ending
 from journeys.vocabulary.fallback import EVENTS_BY_FALLBACK, Fallback
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.segment import Segment
-from policy.reentry import Reentry
+from policy.reentry import Once, Reentry
 from profiles.events import Event, SegmentEntered
 
 PERSON = "person"
@@ -118,6 +118,15 @@ class JourneyDefinition:
             return False
         return self.where is None or bool(self.where(event))
 
+    @cached_property
+    def counts_every_run(self) -> bool:
+        """Whether a run that sent nothing uses up an entry as well.
+
+        It does if the story may enter once only, and if it calls an activity of the author's: what that did,
+        Waypost does not know.
+        """
+        return isinstance(self.reentry, Once) or _performs(self.cls)
+
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
         """Whether one more run of a key may start, after entries at these times."""
         return self.reentry.may_enter(entries, at)
@@ -134,6 +143,12 @@ def _referenced_events(cls: type) -> list[type[Event]]:
     names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     scope = vars(sys.modules[cls.__module__])
     return [kind for name in names for kind in _events_of_value(scope.get(name)) if kind.event_name]
+
+
+def _performs(cls: type) -> bool:
+    """Return whether the class's code calls an activity of the author's."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    return any(isinstance(node, ast.Attribute) and node.attr == "perform" for node in ast.walk(tree))
 
 
 def _events_of_value(named: Any) -> tuple[type[Event], ...]:

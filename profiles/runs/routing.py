@@ -90,6 +90,10 @@ class Route(Protocol):
     def admits(self, event: Event) -> bool:
         """Return whether this event may start a run. May run author code."""
 
+    @property
+    def counts_every_run(self) -> bool:
+        """Whether a run that sent nothing uses up an entry as well."""
+
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
         """Return whether one more run of a key may start, after runs with these entries.
 
@@ -353,7 +357,9 @@ class _Start:
             fault = f"the profile has {MAX_LIVE_RUNS} live runs; none was started"
             changes.add_problem(self.stored.event_id, journey, fault)
             return False
-        entries = self.person.entries_against(journey, self.key, verified=verified)
+        entries = self.person.entries_against(
+            journey, self.key, verified=verified, with_silent=self.match.route.counts_every_run
+        )
         if not self.match.route.may_enter(entries, self.stored.at):
             return False
         silent = self._recent_silent_entries(verified=verified)

@@ -216,13 +216,15 @@ class ProfileState:
             self.carts_sort_key = place
             self.is_dirty = True
 
-    def entries_against(self, journey: str, key: str, *, verified: bool) -> tuple[datetime, ...]:
+    def entries_against(
+        self, journey: str, key: str, *, verified: bool, with_silent: bool = False
+    ) -> tuple[datetime, ...]:
         """Return the entries that count against another one: of runs that are live or sent something.
 
-        Against a verified one only verified ones do.
+        Against a verified one only verified ones do. ``with_silent``: runs that ended and sent nothing, too.
         """
         entries = list(self.run_entries.get((journey, key), []))
-        for silent in self.silent_entries.get((journey, key), []):
+        for silent in [] if with_silent else self.silent_entries.get((journey, key), []):
             entries.remove(silent)
         if not verified:
             return tuple(entries)

@@ -315,7 +315,7 @@ async def test_a_lost_run_that_cannot_be_closed_at_once_is_closed_later_and_lose
         assert (await waypost.run_details(runs[1])).count("Product Added") == 1
 
 
-async def _raise(*_: object) -> None:
+async def _raise(*_: object, **__: object) -> None:
     raise ArithmeticError("nobody expects this")
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from policy.reentry import Reentry, Unlimited
+from policy.reentry import Once, Reentry, Unlimited
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.events import Event
@@ -59,6 +59,10 @@ class RoutedJourney:
 
     def ended_by(self, event: Event) -> str | None:
         return "ended" if event.event_name in self.ends else None
+
+    @property
+    def counts_every_run(self) -> bool:
+        return isinstance(self.reentry, Once)
 
     def key_of(self, event: Event) -> str | None:
         if self.key is not None:
