@@ -183,6 +183,7 @@ FORBIDDEN_MODULES = {"random", "uuid", "uuid_utils", "secrets", "time"}
 FROZEN_ON_PURPOSE = {
     "start_names",
     "listen_names",
+    "ending_names",
     "_TRY_NEXT_CHANNEL_REASONS",
     "BUILT_IN_ACTIVITIES",
     "_PERSONAL_TRAITS",

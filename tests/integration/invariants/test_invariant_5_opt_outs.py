@@ -231,7 +231,8 @@ async def test_invariant_5_without_the_persons_state_a_second_address_would_be_m
     facts: IngestHarness,
 ) -> None:
     """Teeth: the word kept with the addresses alone that there were when it was said."""
-    run_id = await run_of(facts, email=ADA, user_id="42")
+    await facts.happens("Identified", email=ADA, user_id="42")
+    run_id = await run_of(facts, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
     await facts.happens("Checkout Started", {"cart_id": "c-9"}, email="second@example.com", user_id="42")
     assert "opted_out" in await may_mail(facts, run_id)
