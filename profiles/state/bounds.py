@@ -51,6 +51,12 @@ MAX_SCANNED_EVENTS = 3_000
 MAX_UNVERIFIED_LINES = 500
 """Products of an unverified event. Those of a verified event all count: nothing bought is promoted."""
 
+MAX_KEPT_UNVERIFIED_LINES = 50
+"""Lines of one unverified order that are kept as purchases and suppress. A cart loses all that it names."""
+
+MAX_KEPT_UNVERIFIED_LINES_OF_PROFILE = 500
+"""The same of all unverified orders of a profile that arrived within a year."""
+
 MAX_BUNDLE_PARTS = 100
 
 MAX_TRAITS = 200
@@ -311,6 +317,10 @@ def limits_table() -> Iterator[tuple[str, str, str]]:
                 limit = f"{bound.low:,.0f} to {bound.high:,.0f}"
                 yield f"{where}: {', '.join(names)}", limit, beyond if bound.clamped else "left out"
     yield "`products` of an unverified event", f"{MAX_UNVERIFIED_LINES} lines", "the first count"
+    kept = (
+        f"{MAX_KEPT_UNVERIFIED_LINES} of an order, {MAX_KEPT_UNVERIFIED_LINES_OF_PROFILE} a year of a profile"
+    )
+    yield "bought lines of unverified orders", kept, "the others empty carts and suppress nothing"
     yield "`bundle`", f"{MAX_BUNDLE_PARTS} ids", "the first count"
     yield "a cart", f"{MAX_CART_LINES} lines", "the oldest go"
     yield "open carts of a profile", f"{MAX_OPEN_CARTS}", "the one that changed least recently is closed"
