@@ -501,11 +501,17 @@ class EventBatch:
         return () if owner is None else (owner, *self.resolution.other_profiles.get(position, ()))
 
     def replayed_events(self) -> dict[UUID, int]:
-        """Return late event → past events of its profiles that were applied again for it."""
+        """Return event → what it cost to apply past events again: for late events, and for links that merge.
+
+        In past events of the usual size.
+        """
         counts: dict[UUID, int] = {}
+        merged = self.resolution.merge_result
+        if merged.cause is not None:
+            counts[merged.cause] = merged.replay_cost
         for profile_id, window in self.cart_windows.items():
             for event in self.late_events.get(profile_id, ())[:1]:
-                counts[event.event_id] = counts.get(event.event_id, 0) + len(window.events)
+                counts[event.event_id] = counts.get(event.event_id, 0) + window.cost
         return counts
 
     async def apply(self) -> None:

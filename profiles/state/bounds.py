@@ -48,6 +48,12 @@ MAX_REPLAYED_EVENTS = 500
 MAX_SCANNED_EVENTS = 3_000
 """The newest events of any type of a profile among which those are found."""
 
+MAX_REPLAYED_SIZE = 500_000
+"""Characters of the properties of those events. It bounds their lines, in any spelling."""
+
+MAX_UNVERIFIED_REFUND_SIZE = 100_000
+"""Characters of the properties of the unverified refunds and cancellations of a profile that are read."""
+
 MAX_UNVERIFIED_LINES = 500
 """Products of an unverified event. Those of a verified event all count: nothing bought is promoted."""
 
@@ -324,7 +330,8 @@ def limits_table() -> Iterator[tuple[str, str, str]]:
     yield "`bundle`", f"{MAX_BUNDLE_PARTS} ids", "the first count"
     yield "a cart", f"{MAX_CART_LINES} lines", "the oldest go"
     yield "open carts of a profile", f"{MAX_OPEN_CARTS}", "the one that changed least recently is closed"
-    newest = f"{MAX_REPLAYED_EVENTS} newest of carts and orders, among the {MAX_SCANNED_EVENTS:,} newest"
+    newest = f"{MAX_REPLAYED_EVENTS} newest of carts and orders, among the {MAX_SCANNED_EVENTS:,} newest, "
+    newest += f"and of at most {MAX_REPLAYED_SIZE:,} characters"
     yield "events of a profile before which a late one counts", newest, "it changes no cart; see below"
     yield "`traits` of an event or a profile", f"{MAX_TRAITS}", "left out; of a profile, the weakest go"
     yield (

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from profiles.reading.amounts import read_money
+from profiles.state import bounds
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey, id_text
@@ -50,11 +51,14 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
     FROM audience_member a
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
-  CASE WHEN $3 THEN (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)) FROM (
-      SELECT type, properties, verified FROM event
+  CASE WHEN $3 THEN (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)
+      ORDER BY e.verified DESC, e.at DESC) FROM (
+    SELECT *, sum(CASE WHEN verified THEN 0 ELSE length(properties::text) END)
+        OVER (ORDER BY verified DESC, at DESC ROWS UNBOUNDED PRECEDING) AS size
+    FROM (SELECT type, properties, verified, at FROM event
       WHERE profile_id = p.profile_id AND type IN ('Order Refunded', 'Order Cancelled')
-        AND superseded_by IS NULL ORDER BY verified DESC, at DESC LIMIT $5) e
-  )::text END AS undone_orders,
+        AND superseded_by IS NULL ORDER BY verified DESC, at DESC LIMIT $5) newest) e
+    WHERE e.size <= $8)::text END AS undone_orders,
   CASE WHEN $6 THEN (SELECT COALESCE(sum(n.lines), 0) FROM (SELECT event_id, count(*) AS lines FROM (
         SELECT event_id FROM suppression WHERE profile_id = p.profile_id
         ORDER BY event_id DESC LIMIT $7) k
@@ -280,8 +284,11 @@ async def load_profile_states(
     """
     if not profile_ids:
         return {}
-    sizes = (MAX_ENDED_RUNS, MAX_REFUNDS, unverified_orders, MAX_COUNTED_SUPPRESSIONS)
-    arguments = (list(profile_ids), list(run_keys), refunds, *sizes)
+    limits = (
+        *(MAX_ENDED_RUNS, MAX_REFUNDS, unverified_orders, MAX_COUNTED_SUPPRESSIONS),
+        bounds.MAX_UNVERIFIED_REFUND_SIZE,
+    )
+    arguments = (list(profile_ids), list(run_keys), refunds, *limits)
     return {
         row["profile_id"]: _to_profile_state(row)
         for row in await connection.fetch(_SELECT_PROFILE_STATES, *arguments)
