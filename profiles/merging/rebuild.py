@@ -145,12 +145,12 @@ async def reapply_refunds(
 ) -> None:
     """Apply refunds and cancellations again, to the purchases that the profiles have now.
 
-    ``order_ids``: of these orders alone; None: of all. Reads at most ``MAX_REFUNDS`` events of each profile.
+    ``order_ids``: of these orders alone; None: of all. Reads at most ``MAX_REFUNDS`` events of each profile,
+    and unverified ones up to ``MAX_UNVERIFIED_REFUND_SIZE``.
     Locks held: those of the profiles.
     """
-    rows = await connection.fetch(
-        _SELECT_REFUNDS, sorted(profile_ids), MAX_REFUNDS, bounds.MAX_UNVERIFIED_REFUND_SIZE
-    )
+    limits = (MAX_REFUNDS, bounds.MAX_UNVERIFIED_REFUND_SIZE)
+    rows = await connection.fetch(_SELECT_REFUNDS, sorted(profile_ids), *limits)
     concerned = None if order_ids is None else sorted(order_ids)
     for statement in _RESET_RETURNS:
         await connection.execute(statement, sorted(profile_ids), concerned)
