@@ -96,7 +96,8 @@ class Metrics:
             "waypost_ingest_left_out",
             "Parts of accepted events without effect, by label of the key and by code: superseded (a more "
             "trusted event took its place), run (too many runs wait), unverified or too_many (an unverified "
-            "event did not reach a run), else the table of a refused row",
+            "event did not reach a run), lines (an unverified order names more than suppress), "
+            "else the table of a refused row",
             ["key", "code"],
             registry=self.registry,
         )

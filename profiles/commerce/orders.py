@@ -15,6 +15,7 @@ from profiles.commerce.catalog import (
 )
 from profiles.commerce.reversals import has_unidentified_products, ordered_items, to_returns
 from profiles.events import Item
+from profiles.state import bounds
 from profiles.state.cart import covers
 from profiles.state.event_records import EventSortKey, OrderLine, StoredEvent, id_text
 from profiles.state.profile_state import ProfileState, Reversal
@@ -25,6 +26,15 @@ ORDER_COMPLETED = "Order Completed"
 ORDER_UPDATED = "Order Updated"
 
 REVERSAL_EVENT_TYPES = ("Order Refunded", "Order Cancelled")
+
+LINES_LEFT_OUT = "lines"
+"""Code of an unverified order of which lines suppress nothing."""
+
+_LINES_PROBLEM = (
+    f"of an unverified order {bounds.MAX_KEPT_UNVERIFIED_LINES} lines are kept, and "
+    f"{bounds.MAX_KEPT_UNVERIFIED_LINES_OF_PROFILE} a year for a profile: its other lines empty carts "
+    "and suppress nothing; send orders with a server key"
+)
 
 VARIANT_SCOPE, PRODUCT_SCOPE = "variant", "product"
 
@@ -73,8 +83,7 @@ def apply_purchase(
     event has a problem for it then, from ``profiles.reading``.
     """
     order_id = _order_id(stored.incoming.properties)
-    _add_suppressions(person, stored, changes)
-    for row, line in _line_rows(person, stored):
+    for row, line in _add_suppressions(person, stored, changes):
         item = line.item
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
         row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
@@ -249,10 +258,27 @@ def _line_rows(person: ProfileState, stored: StoredEvent) -> Iterator[tuple[Row,
             yield {**order, "line": number, "item": line.item.key, "sku": line.item.sku}, line
 
 
-def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
-    for row, line in _line_rows(person, stored):
-        row |= {"until": line.until, "scope": line.scope, "of": line.of, "parts": list(line.parts)}
-        changes.inserts["suppression"].append({**row, "reason": "purchased"})
+def _add_suppressions(
+    person: ProfileState, stored: StoredEvent, changes: UnitOfWork
+) -> list[tuple[Row, OrderLine]]:
+    """Add what an order suppresses. Returns the lines that are kept, with the columns of ``_line_rows``.
+
+    Of an unverified order a bounded number is kept, since a sender with the public key can name any profile.
+    What is verified is always kept, and not counted.
+    """
+    rows = list(_line_rows(person, stored))
+    if not stored.incoming.verified:
+        known = person.kept_unverified_lines + changes.unverified_lines[person.profile_id]
+        room = max(0, bounds.MAX_KEPT_UNVERIFIED_LINES_OF_PROFILE - known)
+        kept = rows[: min(room, bounds.MAX_KEPT_UNVERIFIED_LINES)]
+        changes.unverified_lines[person.profile_id] += len(kept)
+        if len(kept) < len(rows) and not changes.left_out[stored.event_id, LINES_LEFT_OUT]:
+            changes.leave_out(stored.event_id, "", LINES_LEFT_OUT, _LINES_PROBLEM)
+        rows = kept
+    for row, line in rows:
+        suppressed = {"until": line.until, "scope": line.scope, "of": line.of, "parts": list(line.parts)}
+        changes.inserts["suppression"].append({**row, **suppressed, "reason": "purchased"})
+    return rows
 
 
 def _unsuppressed_lines(stored: StoredEvent) -> list[OrderLine]:

@@ -94,8 +94,8 @@ class IngestConfig:
     on_left_out: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for accepted events of which a part had no effect: the label of the key, the code,
     and how often. Codes: ``superseded`` (a more trusted event took its place; the key is that one's), ``run``
-    (too many runs wait), ``unverified`` or ``too_many`` (an unverified event did not reach a run), else the
-    table of a row that Postgres refused."""
+    (too many runs wait), ``unverified`` or ``too_many`` (an unverified event did not reach a run), ``lines``
+    (lines of an unverified order suppress nothing), else the table of a row that Postgres refused."""
     on_address_report: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for reports about addresses: the channel, the kind (a ``BounceKind``), how many."""
     on_late_purchase: Callable[[int], object] | None = None
@@ -458,10 +458,14 @@ class EventBatch:
         with_refunds = any(
             orders.is_purchase(e) or e.incoming.type in orders.REVERSAL_EVENT_TYPES for e in events
         )
+        unverified = any(orders.is_purchase(event) and not event.incoming.verified for event in events)
+        persons = await load_profile_states(
+            connection, sorted(profile_ids), run_keys, refunds=with_refunds, unverified_orders=unverified
+        )
         batch = cls(
             events,
             resolved,
-            await load_profile_states(connection, sorted(profile_ids), run_keys, refunds=with_refunds),
+            persons,
         )
         batch.previous_zones = {
             profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
@@ -497,11 +501,17 @@ class EventBatch:
         return () if owner is None else (owner, *self.resolution.other_profiles.get(position, ()))
 
     def replayed_events(self) -> dict[UUID, int]:
-        """Return late event → past events of its profiles that were applied again for it."""
+        """Return event → what it cost to apply past events again: for late events, and for links that merge.
+
+        In past events of the usual size.
+        """
         counts: dict[UUID, int] = {}
+        merged = self.resolution.merge_result
+        if merged.cause is not None:
+            counts[merged.cause] = merged.replay_cost
         for profile_id, window in self.cart_windows.items():
             for event in self.late_events.get(profile_id, ())[:1]:
-                counts[event.event_id] = counts.get(event.event_id, 0) + len(window.events)
+                counts[event.event_id] = counts.get(event.event_id, 0) + window.cost
         return counts
 
     async def apply(self) -> None:

@@ -363,6 +363,7 @@ async def resolve_identities(
         result.merge_result = await merge_and_split(
             connection, pointed_at, locked, proposed, AuditContext(when), new_links=pointers.new_links
         )
+        result.merge_result.cause = _cause_of(events, to_merge, pointers)
         profile_of |= result.merge_result.profile_by_key
         result.quarantined.update(dict.fromkeys(result.merge_result.quarantined))
         replaced_by = result.merge_result.replaced_by
@@ -384,6 +385,17 @@ async def resolve_identities(
     owner_of_message = await _lock_message_profiles(connection, events, canonical, result)
     await _assign_owners(connection, events, owner_of_message, result)
     return result
+
+
+def _cause_of(
+    events: Sequence[EventIdentifiers], to_merge: Sequence[IdentifierGroup], pointers: IdentifierRows
+) -> UUID:
+    """Return the event with the first of the new links, an unverified one if there is one."""
+    new = [
+        position for group in to_merge for link, position in group.links.items() if link in pointers.new_links
+    ]
+    positions = new or [position for group in to_merge for position in group.positions]
+    return events[min(positions, key=lambda each: (events[each].verified, each))].event_id
 
 
 async def _link_proved_addresses(

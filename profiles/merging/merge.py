@@ -54,6 +54,10 @@ class MergeResult:
     """Profiles that changed and were rebuilt."""
     profiles_with_changed_identifiers: set[UUID] = field(default_factory=set)
     """Profiles with identifier rows that changed: profile, time of the link, verification or status."""
+    replay_cost: int = 0
+    """What it cost to rebuild them, in past events of the usual size."""
+    cause: UUID | None = None
+    """The event that pays for it: the earliest one with a new link."""
     quarantine_profiles: set[UUID] = field(default_factory=set)
     """Profiles of quarantined keys."""
     linked_by_page: frozenset[str] = frozenset()
@@ -145,7 +149,7 @@ async def _reassign_and_rebuild(
             result.replaced_by |= dissolved
             await connection.execute(MARK_MERGED, list(dissolved.values()), list(dissolved))
     quarantine_profiles = result.quarantine_profiles & profile_ids
-    await rebuild.rebuild_profiles(
+    result.replay_cost = await rebuild.rebuild_profiles(
         connection, profile_ids, involved, pre_merge, profile_of, quarantine_profiles, context.at
     )
     return profile_ids

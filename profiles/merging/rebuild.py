@@ -15,9 +15,10 @@ from profiles.merging.rekey import MergedProfiles, PreMergeState, rekey_runs
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES
+from profiles.state import bounds
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import parse_lines
-from profiles.state.profile_state import MAX_REFUNDS, ProfileState, Reversal, load_profile_states
+from profiles.state.profile_state import MAX_REFUNDS, CartState, ProfileState, Reversal, load_profile_states
 from profiles.state.run_keys import RUN_KEY_SQL
 from profiles.state.unit_of_work import APPLY_RETURNS, UnitOfWork
 
@@ -38,10 +39,14 @@ WHERE p.profile_id = l.profile_id AND p.lapsed_after IS DISTINCT FROM l.lapsed_a
 
 _SELECT_REFUNDS = """
 SELECT e.profile_id, e.source, e.type, e.at, e.verified, e.properties::text AS properties
-FROM unnest($1::uuid[]) AS p(profile_id) CROSS JOIN LATERAL (
-  SELECT profile_id, source, id, type, at, verified, properties FROM event
-  WHERE profile_id = p.profile_id AND type IN ('Order Refunded', 'Order Cancelled') AND superseded_by IS NULL
-  ORDER BY verified DESC, at DESC LIMIT $2) e
+FROM (SELECT r.*, sum(CASE WHEN r.verified THEN 0 ELSE length(r.properties::text) END)
+      OVER (PARTITION BY r.profile_id ORDER BY r.verified DESC, r.at DESC ROWS UNBOUNDED PRECEDING) AS size
+  FROM unnest($1::uuid[]) AS p(profile_id) CROSS JOIN LATERAL (
+    SELECT profile_id, source, id, type, at, verified, properties FROM event
+    WHERE profile_id = p.profile_id AND type IN ('Order Refunded', 'Order Cancelled')
+      AND superseded_by IS NULL
+    ORDER BY verified DESC, at DESC LIMIT $2) r) e
+WHERE e.size <= $3
 ORDER BY e.at, e.source, e.id
 """
 
@@ -77,8 +82,11 @@ async def rebuild_profiles(
     profile_by_key: dict[str, UUID],
     quarantine_profiles: Collection[UUID],
     at: datetime,
-) -> None:
+) -> int:
     """Rebuild profiles from their events, and signal their live runs what changed.
+
+    Returns what it cost, in events of the usual size. Carts are computed from a ``CartWindow``: those that it
+    does not hold are closed, so that no run reminds of them.
 
     ``involved_ids``: the profiles and those that they replace. ``quarantine_profiles``: profiles of
     quarantined keys, on which no run continues. Replayed events start no run. Locks held: all profiles'.
@@ -89,14 +97,16 @@ async def rebuild_profiles(
     for person in persons.values():
         _clear_derived_state(person)
     history = await replay.load_history(connection, sorted(profile_ids))
-    for profile_id, events in history.items():
-        replay.replay_events(persons[profile_id], events)
+    for profile_id, window in history.items():
+        replay.replay_events(persons[profile_id], window.events)
+        if window.since is not None:
+            _close_carts_before_window(persons[profile_id], pre_merge, at)
     await replay.reload_last_seen(connection, persons)
     unit_of_work = UnitOfWork()
     for person in persons.values():
         for cart in person.carts.values():
             unit_of_work.save_cart(person, cart)
-    past = {profile_id: [stored for stored, _ in events] for profile_id, events in history.items()}
+    past = {profile_id: [stored for stored, _ in window.events] for profile_id, window in history.items()}
     merged_profiles = MergedProfiles(persons, past, quarantine_profiles)
     await rekey_runs(connection, merged_profiles, pre_merge, involved_ids, at, unit_of_work)
     await unit_of_work.write(connection, persons)
@@ -105,6 +115,14 @@ async def rebuild_profiles(
     await computed.refresh_computed_traits(connection, sorted(profile_ids))
     await effective.refresh_consents(connection, sorted(involved_ids), at)
     await leave_audiences(connection, profile_ids, at)
+    return sum(window.cost for window in history.values())
+
+
+def _close_carts_before_window(person: ProfileState, pre_merge: PreMergeState, at: datetime) -> None:
+    """Give a profile the carts that were known before, but are not in its window, as closed ones."""
+    current = {*person.carts, *person.renamed_carts}
+    for cart_id in {cart_id for _, cart_id in pre_merge.carts} - current:
+        person.carts[cart_id] = CartState(cart_id, (), at, closed_at=at)
 
 
 def _clear_derived_state(person: ProfileState) -> None:
@@ -127,10 +145,12 @@ async def reapply_refunds(
 ) -> None:
     """Apply refunds and cancellations again, to the purchases that the profiles have now.
 
-    ``order_ids``: of these orders alone; None: of all. Reads at most ``MAX_REFUNDS`` events of each profile.
+    ``order_ids``: of these orders alone; None: of all. Reads at most ``MAX_REFUNDS`` events of each profile,
+    and unverified ones up to ``MAX_UNVERIFIED_REFUND_SIZE``.
     Locks held: those of the profiles.
     """
-    rows = await connection.fetch(_SELECT_REFUNDS, sorted(profile_ids), MAX_REFUNDS)
+    limits = (MAX_REFUNDS, bounds.MAX_UNVERIFIED_REFUND_SIZE)
+    rows = await connection.fetch(_SELECT_REFUNDS, sorted(profile_ids), *limits)
     concerned = None if order_ids is None else sorted(order_ids)
     for statement in _RESET_RETURNS:
         await connection.execute(statement, sorted(profile_ids), concerned)

@@ -7,6 +7,7 @@ were added before, and never gets one back.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,16 +35,22 @@ from profiles.state.unit_of_work import UnitOfWork
 _SLICE_S = 0.005
 """Seconds of replay after which other requests get their turn."""
 
+_USUAL_EVENT_SIZE = 200
+"""Characters of the properties of an event that is applied in the usual time. Many lines take more."""
+
 # The sort time of an event is at most its arrival. So all events with a sort time after the arrival of the
 # last event before the window arrived later too, and are in it.
-# Both limits are inside of the scan, which is of an index.
+# All limits are inside of the scan, which is of an index.
 _SELECT_WINDOWS = """
 SELECT p.profile_id, (SELECT max(n.at) FROM (
-    SELECT at, row_number() OVER w AS scanned, count(*) FILTER (WHERE type = ANY($2)) OVER w AS replayed
-    FROM (SELECT at, type, event_id FROM event WHERE profile_id = p.profile_id
-      ORDER BY at DESC LIMIT $3) newest
-    WINDOW w AS (ORDER BY at DESC, event_id ROWS UNBOUNDED PRECEDING)) n
-  WHERE n.scanned = $3 OR n.replayed = $4) AS since
+    SELECT c.at, c.scanned, c.replayed, sum(CASE WHEN c.type = ANY($2) AND c.replayed <= $4
+        THEN length(c.properties::text) ELSE 0 END) OVER v AS size
+    FROM (SELECT *, row_number() OVER w AS scanned, count(*) FILTER (WHERE type = ANY($2)) OVER w AS replayed
+      FROM (SELECT at, type, event_id, properties FROM event WHERE profile_id = p.profile_id
+        ORDER BY at DESC LIMIT $3) newest
+      WINDOW w AS (ORDER BY at DESC, event_id ROWS UNBOUNDED PRECEDING)) c
+    WINDOW v AS (ORDER BY c.at DESC, c.event_id ROWS UNBOUNDED PRECEDING)) n
+  WHERE n.scanned = $3 OR n.replayed = $4 OR n.size > $5) AS since
 FROM unnest($1::uuid[]) AS p(profile_id)
 """
 
@@ -51,23 +58,33 @@ FROM unnest($1::uuid[]) AS p(profile_id)
 _ORDER_LINES_COLUMN = """CASE WHEN e.type IN ('Order Completed', 'Order Updated') THEN (
   SELECT jsonb_object_agg(u.line, jsonb_build_array(u.item, o.scope, o.until)) FROM purchase u
   LEFT JOIN suppression o ON o.profile_id = e.profile_id AND o.event_id = u.event_id AND o.line = u.line
-  WHERE u.event_id = e.event_id)::text END AS bought"""
+  WHERE u.event_id = e.event_id)::text END"""
 
-_EVENT_COLUMNS = f"""{_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id,
-  e.type, e.channel, e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties"""
+_EVENT_FIELDS = (
+    "e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at, e.verified, e.cart_id"
+)
+
+_EVENT_COLUMNS = f"{_ORDER_LINES_COLUMN} AS bought, {_EVENT_FIELDS}, e.properties::text AS properties"
 
 # Views of pages and products change only when a profile was last seen, so they are not read. What another
-# profile bought is removed from this profile's carts as well, if the order names both.
+# profile bought is removed from this profile's carts as well, if the order names both. What is before the
+# window changes no cart, so that its properties are not read.
 _SELECT_HISTORY = f"""
-SELECT e.profile_id AS replayed_profile, {_EVENT_COLUMNS},
+SELECT e.profile_id AS replayed_profile, CASE WHEN NOT b.before THEN {_ORDER_LINES_COLUMN} END AS bought,
+  {_EVENT_FIELDS}, CASE WHEN b.before THEN '{{}}' ELSE e.properties::text END AS properties,
   e.traits::text AS traits, e.context::text AS context, e.identifiers::text AS identifiers,
-  e.superseded_by IS NOT NULL AS is_superseded
-FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{{}}'::jsonb
-  OR e.context ?| ARRAY['timezone', 'locale'])
+  e.superseded_by IS NOT NULL OR b.before AS is_superseded
+FROM unnest($1::uuid[], $3::timestamptz[]) AS w(profile_id, since) JOIN event e ON e.profile_id = w.profile_id
+CROSS JOIN LATERAL (SELECT e.type = ANY($2) AND (e.at <= w.since OR e.time <= w.since) AS before) b
+WHERE e.type = ANY($2) OR e.traits <> '{{}}'::jsonb OR e.context ?| ARRAY['timezone', 'locale']
 UNION ALL
-SELECT s.profile_id, {_EVENT_COLUMNS}, '{{}}', '{{}}', '{{}}', false
-FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
-  ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id AND e.superseded_by IS NULL
+SELECT s.profile_id, {_ORDER_LINES_COLUMN} AS bought, {_EVENT_FIELDS}, e.properties::text AS properties,
+  '{{}}', '{{}}', '{{}}', false
+FROM unnest($1::uuid[], $3::timestamptz[]) AS w(profile_id, since)
+JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
+  ON s.profile_id = w.profile_id
+JOIN event e ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
+  AND e.superseded_by IS NULL AND e.at > w.since AND e.time > w.since
 """  # noqa: S608 - constant fragment
 
 # The same since an instant, for the carts alone. A purchase of the past may act when it arrives.
@@ -105,18 +122,24 @@ class CartWindow:
     since: datetime | None
     """Events with this sort time or an earlier one change no cart. None: the window holds all events."""
     events: PastEvents
+    cost: int = 0
+    """What it costs to apply them, in events of the usual size."""
 
 
-async def load_history(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, PastEvents]:
-    """Return all events of each profile that change its state, in canonical order. For merges and splits."""
-    rows = await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES))
-    return await _to_histories(connection, profile_ids, rows)
+async def load_history(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, CartWindow]:
+    """Return all events of each profile that change its state, in canonical order. For merges and splits.
+
+    Events of carts and orders before the window are without properties, and as if they were superseded: they
+    count as checkouts, and change no cart.
+    """
+    starts = await load_window_starts(connection, profile_ids)
+    return await _load_windows(connection, _SELECT_HISTORY, starts)
 
 
 async def load_window_starts(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, datetime | None]:
     """Return the start of each profile's ``CartWindow``; None for all of its events."""
     # The next event after as many decides: with no more than that, the window holds all.
-    limits = (bounds.MAX_SCANNED_EVENTS + 1, bounds.MAX_REPLAYED_EVENTS + 1)
+    limits = (bounds.MAX_SCANNED_EVENTS + 1, bounds.MAX_REPLAYED_EVENTS + 1, bounds.MAX_REPLAYED_SIZE)
     types = list(ORDER_SENSITIVE_EVENT_TYPES)
     rows = await connection.fetch(_SELECT_WINDOWS, list(profile_ids), types, *limits)
     return {row["profile_id"]: row["since"] for row in rows}
@@ -127,15 +150,25 @@ async def load_cart_windows(
 ) -> dict[UUID, CartWindow]:
     """Return the newest events of each profile that change its carts. ``starts``: the windows' beginnings.
 
-    In time and memory bounded by ``MAX_REPLAYED_EVENTS`` for each profile. Gives way to other tasks.
+    In time and memory bounded by ``MAX_REPLAYED_EVENTS`` and ``MAX_REPLAYED_SIZE`` for each profile. Gives
+    way to other tasks.
     """
-    if not starts:
-        return {}
+    return await _load_windows(connection, _SELECT_CART_HISTORY, starts) if starts else {}
+
+
+async def _load_windows(
+    connection: Any, statement: str, starts: Mapping[UUID, datetime | None]
+) -> dict[UUID, CartWindow]:
     begin = [each or datetime.min.replace(tzinfo=UTC) for each in starts.values()]
-    arguments = (list(starts), list(ORDER_SENSITIVE_EVENT_TYPES), begin)
-    rows = await connection.fetch(_SELECT_CART_HISTORY, *arguments)
+    rows = await connection.fetch(statement, list(starts), list(ORDER_SENSITIVE_EVENT_TYPES), begin)
     histories = await _to_histories(connection, starts, rows)
-    return {profile_id: CartWindow(starts[profile_id], events) for profile_id, events in histories.items()}
+    costs = Counter[UUID]()
+    for row in rows:
+        costs[row["replayed_profile"]] += max(1, len(row["properties"]) // _USUAL_EVENT_SIZE)
+    return {
+        profile_id: CartWindow(starts[profile_id], events, costs[profile_id])
+        for profile_id, events in histories.items()
+    }
 
 
 async def _to_histories(

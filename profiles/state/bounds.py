@@ -48,8 +48,20 @@ MAX_REPLAYED_EVENTS = 500
 MAX_SCANNED_EVENTS = 3_000
 """The newest events of any type of a profile among which those are found."""
 
+MAX_REPLAYED_SIZE = 500_000
+"""Characters of the properties of those events. It bounds their lines, in any spelling."""
+
+MAX_UNVERIFIED_REFUND_SIZE = 100_000
+"""Characters of the properties of the unverified refunds and cancellations of a profile that are read."""
+
 MAX_UNVERIFIED_LINES = 500
 """Products of an unverified event. Those of a verified event all count: nothing bought is promoted."""
+
+MAX_KEPT_UNVERIFIED_LINES = 50
+"""Lines of one unverified order that are kept as purchases and suppress. A cart loses all that it names."""
+
+MAX_KEPT_UNVERIFIED_LINES_OF_PROFILE = 500
+"""The same of all unverified orders of a profile that arrived within a year."""
 
 MAX_BUNDLE_PARTS = 100
 
@@ -311,10 +323,15 @@ def limits_table() -> Iterator[tuple[str, str, str]]:
                 limit = f"{bound.low:,.0f} to {bound.high:,.0f}"
                 yield f"{where}: {', '.join(names)}", limit, beyond if bound.clamped else "left out"
     yield "`products` of an unverified event", f"{MAX_UNVERIFIED_LINES} lines", "the first count"
+    kept = (
+        f"{MAX_KEPT_UNVERIFIED_LINES} of an order, {MAX_KEPT_UNVERIFIED_LINES_OF_PROFILE} a year of a profile"
+    )
+    yield "bought lines of unverified orders", kept, "the others empty carts and suppress nothing"
     yield "`bundle`", f"{MAX_BUNDLE_PARTS} ids", "the first count"
     yield "a cart", f"{MAX_CART_LINES} lines", "the oldest go"
     yield "open carts of a profile", f"{MAX_OPEN_CARTS}", "the one that changed least recently is closed"
-    newest = f"{MAX_REPLAYED_EVENTS} newest of carts and orders, among the {MAX_SCANNED_EVENTS:,} newest"
+    newest = f"{MAX_REPLAYED_EVENTS} newest of carts and orders, among the {MAX_SCANNED_EVENTS:,} newest, "
+    newest += f"and of at most {MAX_REPLAYED_SIZE:,} characters"
     yield "events of a profile before which a late one counts", newest, "it changes no cart; see below"
     yield "`traits` of an event or a profile", f"{MAX_TRAITS}", "left out; of a profile, the weakest go"
     yield (

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from profiles.reading.amounts import read_money
+from profiles.state import bounds
 from profiles.state.bounds import bound_properties
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey, id_text
@@ -25,6 +26,8 @@ MAX_REFUNDS = 500
 SENT_NOTHING_SQL = """r.state = 'ended' AND NOT EXISTS (SELECT 1 FROM message m
         WHERE m.run_id = r.run_id AND m.status NOT IN ('withheld', 'deferred', 'released'))"""
 """Whether run ``r`` has ended and no message of it may have been sent. Re-entry rules ignore its entry."""
+MAX_COUNTED_SUPPRESSIONS = 2_000
+"""The newest suppressions of a profile among which those of unverified events are counted."""
 
 _SELECT_PROFILE_STATES = f"""
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
@@ -48,17 +51,26 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
     FROM audience_member a
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
-  CASE WHEN $3 THEN (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)) FROM (
-      SELECT type, properties, verified FROM event
+  CASE WHEN $3 THEN (SELECT jsonb_agg(jsonb_build_array(e.type, e.properties, e.verified)
+      ORDER BY e.verified DESC, e.at DESC) FROM (
+    SELECT *, sum(CASE WHEN verified THEN 0 ELSE length(properties::text) END)
+        OVER (ORDER BY verified DESC, at DESC ROWS UNBOUNDED PRECEDING) AS size
+    FROM (SELECT type, properties, verified, at FROM event
       WHERE profile_id = p.profile_id AND type IN ('Order Refunded', 'Order Cancelled')
-        AND superseded_by IS NULL ORDER BY verified DESC, at DESC LIMIT $5) e
-  )::text END AS undone_orders
+        AND superseded_by IS NULL ORDER BY verified DESC, at DESC LIMIT $5) newest) e
+    WHERE e.size <= $8)::text END AS undone_orders,
+  CASE WHEN $6 THEN (SELECT COALESCE(sum(n.lines), 0) FROM (SELECT event_id, count(*) AS lines FROM (
+        SELECT event_id FROM suppression WHERE profile_id = p.profile_id
+        ORDER BY event_id DESC LIMIT $7) k
+      GROUP BY event_id) n JOIN event e USING (event_id)
+    WHERE NOT e.verified AND e.at > now() - interval '1 year') ELSE 0 END::int AS kept_unverified_lines
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """  # noqa: S608 - constant fragment
 
 _STORED_FIELDS = (
     *("profile_id", "context_timezone", "context_locale", "email_from_order", "email_since", "vouched"),
     *("last_checkout_at", "sure_checkout_at", "email_ordered", "has_preferred_hour", "has_consents"),
+    "kept_unverified_lines",
 )
 
 
@@ -181,6 +193,8 @@ class ProfileState:
     """Whether the profile is verified. An unverified event then grants no consent."""
     has_preferred_hour: bool = False
     """Whether the profile has a preferred hour of the day, which depends on its time zone."""
+    kept_unverified_lines: int = 0
+    """Lines of unverified orders that suppress, of the last year; read only with such an order."""
     has_consents: bool = False
     """Whether the profile has a declaration in the consent ledger, or an effective consent."""
     last_seen: dict[str, str] = field(default_factory=dict)
@@ -256,15 +270,25 @@ def original_cart_key(key: str, workflow_id: str) -> str:
 
 
 async def load_profile_states(
-    connection: Any, profile_ids: Sequence[UUID], run_keys: Collection[str] = (), *, refunds: bool = False
+    connection: Any,
+    profile_ids: Sequence[UUID],
+    run_keys: Collection[str] = (),
+    *,
+    refunds: bool = False,
+    unverified_orders: bool = False,
 ) -> dict[UUID, ProfileState]:
     """Read the state of canonical profiles in one round trip. Locks held: the profiles'.
 
-    ``run_keys``: keys of which all ended runs are read. ``refunds``: whether an order is among the events.
+    ``run_keys``: keys of which all ended runs are read. ``refunds``: whether an order or a
+    reversal is among the events. ``unverified_orders``: whether an unverified order is among them.
     """
     if not profile_ids:
         return {}
-    arguments = (list(profile_ids), list(run_keys), refunds, MAX_ENDED_RUNS, MAX_REFUNDS)
+    limits = (
+        *(MAX_ENDED_RUNS, MAX_REFUNDS, unverified_orders, MAX_COUNTED_SUPPRESSIONS),
+        bounds.MAX_UNVERIFIED_REFUND_SIZE,
+    )
+    arguments = (list(profile_ids), list(run_keys), refunds, *limits)
     return {
         row["profile_id"]: _to_profile_state(row)
         for row in await connection.fetch(_SELECT_PROFILE_STATES, *arguments)

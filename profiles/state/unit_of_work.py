@@ -266,8 +266,10 @@ class UnitOfWork:
     """Profile, and identifier as type:value → its topics of consent on record."""
     untrusted_events: set[UUID] = field(default_factory=set)
     """Events that neither the shop's systems nor Waypost sent. Any sender can send them in any number."""
+    unverified_lines: Counter[UUID] = field(default_factory=Counter)
+    """Profile → how many of the new suppressions are of unverified orders."""
     left_out: Counter[tuple[UUID, str]] = field(default_factory=Counter)
-    """(event, table or "run") → how many of its derived rows, or of its starts, were left out."""
+    """(event, table, "run" or "lines") → how many of its derived rows, or of its starts, were left out."""
     unstarted_runs: UnstartedRuns | None = None
     """The bound of runs that these events may start; None: there is none."""
     one_by_one: bool = field(default_factory=is_one_by_one)

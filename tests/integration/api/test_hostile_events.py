@@ -44,9 +44,9 @@ async def test_a_segment_call_has_the_same_bounds(api: OpenApi) -> None:
     assert [each["pointer"] for each in result["problems"]] == ["/properties/quantity"]
 
 
-async def test_an_unverified_order_has_fewer_lines_than_a_verified_one(api: OpenApi) -> None:
+async def test_an_unverified_order_keeps_fewer_lines_than_a_verified_one(api: OpenApi) -> None:
     lines = [{"sku": f"s-{number}"} for number in range(800)]
-    for headers, event_id, kept in ((WRITE, "e-1", 500), (SERVER, "e-2", 800)):
+    for headers, event_id, kept in ((WRITE, "e-1", 50), (SERVER, "e-2", 800)):
         order = event("Order Completed", event_id, properties={"products": lines})
         await api.send("/v1/events", order, headers=headers)
         count = "SELECT count(*) AS n FROM purchase p JOIN event e USING (event_id) WHERE e.id = $1"

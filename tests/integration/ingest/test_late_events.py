@@ -214,3 +214,47 @@ async def test_beyond_the_window_everything_but_the_carts_is_the_same_in_any_ord
         found.append(kept_whatever_the_order(await record(database)))
 
     assert found[0] == found[1]
+
+
+async def test_a_late_event_costs_the_same_whatever_the_size_of_past_ones(
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 200 orders of 500 lines, each late event took 5 s."""
+    monkeypatch.setattr(bounds, "MAX_REPLAYED_SIZE", 10_000)
+    products = [{"product_id": f"p-{line}"} for line in range(100)]
+    orders = [
+        facts.event(
+            "Order Completed",
+            {"order_id": f"o-{number}", "items": products},
+            ago=timedelta(minutes=60 - number),
+            **ADA,
+        )
+        for number in range(20)
+    ]
+    await arrive_when_they_happen(facts, [replace(order, verified=False) for order in orders])
+    [late] = await facts.ingest([added(facts, "lamp", 42.5)])
+    [before] = await facts.ingest([added(facts, "rug", 55)])
+
+    assert 20 <= late.replayed_events <= 10_000 / 200, "as many as small ones of that size, not 4"
+    assert before.replayed_events == 0
+    assert await lines(facts) == ["lamp"]
+    assert await problems(facts, before.event_id) == [BEFORE_WINDOW_PROBLEM]
+
+
+async def test_an_order_reads_all_verified_refunds_and_unverified_ones_of_a_bounded_size(
+    facts: IngestHarness, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 300 refunds of 300 lines, each order of the profile took seconds."""
+    monkeypatch.setattr(bounds, "MAX_UNVERIFIED_REFUND_SIZE", 5_000)
+    products = [{"product_id": f"p-{line}"} for line in range(100)]
+    refunds = [
+        facts.event("Order Refunded", {"order_id": f"o-{number}", "products": products}, **ADA)
+        for number in range(20)
+    ]
+    await facts.ingest([replace(event, verified=number < 5) for number, event in enumerate(refunds)])
+    [profile_id] = await facts.values("SELECT profile_id FROM profile")
+    async with database.transaction() as connection:
+        [person] = (await profile_state.load_profile_states(connection, [profile_id], refunds=True)).values()
+
+    assert [refund.verified for refund in person.refunds[:6]] == [True] * 5 + [False]
+    assert len(person.refunds) <= 7
