@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -25,7 +24,8 @@ from profiles.consent import declarations, effective, topics
 from profiles.db.database import Database
 from profiles.db.savepoints import is_invalid_data, one_by_one
 from profiles.error_description import describe_error
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES, identifier_key
+from profiles.identity.link_limit import LINK_PROBLEM, FullComponents, LinkLimitReached
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
 from profiles.ingest.event_store import (
     SUPERSEDING_PROBLEM,
@@ -44,7 +44,12 @@ from profiles.ingest.event_store import (
     with_replayed,
     with_unconfirmed,
 )
-from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
+from profiles.ingest.resolution import (
+    EventIdentifiers,
+    IdentityResolution,
+    refuse_links,
+    resolve_identities,
+)
 from profiles.ingest.unconfirmed_links import find_unconfirmed_links
 from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
@@ -94,8 +99,9 @@ class IngestConfig:
     on_left_out: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for accepted events of which a part had no effect: the label of the key, the code,
     and how often. Codes: ``superseded`` (a more trusted event took its place; the key is that one's), ``run``
-    (too many runs wait), ``unverified`` or ``too_many`` (an unverified event did not reach a run), else the
-    table of a row that Postgres refused."""
+    (too many runs wait), ``link`` (unverified events linked too many identifiers with one that it names),
+    ``unverified`` or ``too_many`` (an unverified event did not reach a run), else the table of a row that
+    Postgres refused."""
     on_address_report: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for reports about addresses: the channel, the kind (a ``BounceKind``), how many."""
     on_late_purchase: Callable[[int], object] | None = None
@@ -126,6 +132,7 @@ class Ingest:
         self._routes = tuple(routes)
         self._rules = rules or IngestConfig()
         self._quarantine_cache = QuarantineCache()
+        self._full_components = FullComponents()
         self._unstarted_runs = UnstartedRuns(self._rules.max_unstarted_runs)
 
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
@@ -159,8 +166,8 @@ class Ingest:
     async def _store(self, prepared: Sequence[ParsedEvent]) -> list[IngestResult]:
         """Store prepared events: together, else row by row, else event by event."""
         attempts: tuple[Callable[[], Awaitable[BatchResult]], ...] = (
-            lambda: self._database.run(lambda connection: self._ingest_batch(connection, prepared)),
-            lambda: self._database.run(partial(self._ingest_row_by_row, prepared=prepared)),
+            lambda: self._run(self._ingest_batch, prepared),
+            lambda: self._run(self._ingest_row_by_row, prepared),
             lambda: self._ingest_event_by_event(prepared),
         )
         for attempt in attempts:
@@ -190,6 +197,33 @@ class Ingest:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
 
+    async def _run(
+        self,
+        ingest: Callable[[Any, Sequence[ParsedEvent]], Awaitable[BatchResult]],
+        prepared: Sequence[ParsedEvent],
+    ) -> BatchResult:
+        """Run a transaction, again without the links that reach the limit of unverified ones.
+
+        Terminates: after the second attempt no unverified event of the batch adds a link.
+        """
+        costs: Counter[UUID] = Counter()
+        attempts = 0
+        while True:
+            try:
+                results, resolutions = await self._database.run(
+                    lambda connection: ingest(connection, prepared)
+                )
+            except LinkLimitReached as reached:
+                attempts += 1
+                costs.update(reached.cost_by_event)
+                self._full_components.add(reached.keys)
+                if attempts > 1:
+                    named = chain.from_iterable(parsed.bounded.identifiers for parsed in prepared)
+                    self._full_components.add(identifier_key(*pair) for pair in named)
+            else:
+                self._full_components.trim()
+                return _with_costs(results, costs), resolutions
+
     async def _ingest_row_by_row(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
         with one_by_one():
             return await self._ingest_batch(connection, prepared)
@@ -217,9 +251,7 @@ class Ingest:
                 results[position] = rejected(incoming, detail, TOO_MANY_REFUSED)
                 continue
             try:
-                [results[position]], resolved = await self._database.run(
-                    partial(self._ingest_row_by_row, prepared=[prepared[position]])
-                )
+                [results[position]], resolved = await self._run(self._ingest_row_by_row, [prepared[position]])
                 resolutions += resolved
             except Exception as error:
                 if not is_invalid_data(error):
@@ -283,10 +315,10 @@ class Ingest:
             at, message = inserted.arrivals[p.event_id][0], messages.get(message_id_from(p.incoming))
             stored_events.append(StoredEvent(p.bounded, p.event_id, at, p.event, message))
         unnamed = await upsert_products(connection, stored_events)
+        named = [self._to_event_identifiers(event) for event in stored_events]
+        named = await refuse_links(connection, named, self._full_components)
         resolved = await resolve_identities(
-            connection,
-            [self._to_event_identifiers(event) for event in stored_events],
-            await inserted.load_superseded_owners(connection),
+            connection, named, await inserted.load_superseded_owners(connection)
         )
         # A new statement after the locks sees what was committed while they were waited for.
         outdated = await inserted.load_superseded_owners(connection)
@@ -299,6 +331,9 @@ class Ingest:
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
         await batch.apply()
         inserted.replayed = batch.replayed_events()
+        for position, count in resolved.identifiers_read.items():
+            event_id = stored_events[position].event_id
+            inserted.replayed[event_id] = inserted.replayed.get(event_id, 0) + count
         matches = [parsed.route_matches.matches for parsed in new_events]
         await batch.load_earlier_events(connection, matches, calendar)
         for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
@@ -311,6 +346,9 @@ class Ingest:
             batch.add_unconfirmed_links(
                 position, inserted.unconfirmed, accepts_device=self._rules.accept_page_devices
             )
+        for refused in (each.event_id for each in named if each.joins_none):
+            batch.changes.add_problem(refused, "", LINK_PROBLEM)
+            batch.changes.left_out[refused, "link"] += 1
         for event in unnamed:
             problem = "a product without product_id and sku cannot be kept"
             batch.changes.add_problem(event.event_id, "", problem)
@@ -372,6 +410,16 @@ _WITHDRAWALS_ALONE_PROBLEM = (
 def _refused(incoming: IncomingEvent, error: Exception) -> IngestResult:
     """Return the result of an event that Postgres refuses, without the values that Postgres quotes."""
     return rejected(incoming, f"this event could not be taken in: {describe_error(error)}")
+
+
+def _with_costs(results: Sequence[IngestResult], costs: Mapping[UUID, int]) -> list[IngestResult]:
+    """Return the results with what was read for events of which the link was refused."""
+    return [
+        replace(result, replayed_events=result.replayed_events + costs[result.event_id])
+        if result.event_id is not None and result.event_id in costs
+        else result
+        for result in results
+    ]
 
 
 def _storing_order(incoming: IncomingEvent) -> tuple[bool, bool]:
