@@ -341,7 +341,9 @@ class Ingest:
                 batch.changes.events[event.event_id]["profile_id"] = resolved.owners[position]
                 batch.changes.add_problem(event.event_id, "", _WITHDRAWALS_ALONE_PROBLEM)
             elif not is_product_update(event) and position not in resolved.owners:
-                batch.changes.add_problem(event.event_id, "", _describe_missing_owner(event))
+                shared = bool(resolved.other_profiles.get(position))
+                problem = _OWNERS_OF_DEVICE_PROBLEM if shared else _describe_missing_owner(event)
+                batch.changes.add_problem(event.event_id, "", problem)
             batch.route(position, parsed.route_matches.matches, calendar)
             batch.add_unconfirmed_links(
                 position, inserted.unconfirmed, accepts_device=self._rules.accept_page_devices
@@ -390,6 +392,7 @@ class Ingest:
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
             given_emails=incoming.given_emails,
+            bought_on=_devices_of_purchase(event) if verified else (),
             verified=verified,
             from_page=not incoming.verified or is_sweep,
             accepts_device=self._rules.accept_page_devices and not incoming.verified,
@@ -399,6 +402,11 @@ class Ingest:
 
 _CONFLICT_PROBLEM = (
     "an event with other content has its id: only its withdrawal counts; send it with an id of its own"
+)
+
+_OWNERS_OF_DEVICE_PROBLEM = (
+    "the device that it names is shared by so many that it is nobody's: it counts for no one, and what was "
+    "bought is not promoted to those whom verified events name with the device; name the customer"
 )
 
 _WITHDRAWALS_ALONE_PROBLEM = (
@@ -420,6 +428,14 @@ def _with_costs(results: Sequence[IngestResult], costs: Mapping[UUID, int]) -> l
         else result
         for result in results
     ]
+
+
+def _devices_of_purchase(event: StoredEvent) -> tuple[str, ...]:
+    """Return the devices of a purchase that names nothing else."""
+    named = event.incoming.identifiers
+    if not named or not orders.is_purchase(event) or any(kind not in DEVICE_TYPES for kind, _ in named):
+        return ()
+    return tuple(identifier_key(*pair) for pair in named)
 
 
 def _storing_order(incoming: IncomingEvent) -> tuple[bool, bool]:
@@ -541,8 +557,8 @@ class EventBatch:
         return late
 
     def _concerned_profiles(self, position: int) -> tuple[UUID, ...]:
-        owner = self.resolution.owners.get(position)
-        return () if owner is None else (owner, *self.resolution.other_profiles.get(position, ()))
+        owner, others = self.resolution.owners.get(position), self.resolution.other_profiles.get(position, ())
+        return others if owner is None else (owner, *others)
 
     def replayed_events(self) -> dict[UUID, int]:
         """Return late event → past events of its profiles that were applied again for it."""
@@ -642,7 +658,7 @@ class EventBatch:
         if position in self.resolution.withdrawals_alone:
             declarations.record_withdrawals(person, event, self.changes)
             return
-        if person.profile_id == self.resolution.owners[position]:
+        if person.profile_id == self.resolution.owners.get(position):
             self.results[position] = apply_event(person, event, self.changes)
             return
         # Another profile that the event names: what was bought is not promoted to it either, and a
@@ -659,7 +675,7 @@ class EventBatch:
         """Read the events that may have come before the runs that this batch starts, if it starts any."""
         types: dict[UUID, set[str]] = {}
         for position, event in enumerate(self.events):
-            if position in self.results:
+            if position in self.results and position in self.resolution.owners:
                 wanted = earlier_event_types(event, matches[position], calendar)
                 types.setdefault(self.resolution.owners[position], set()).update(wanted)
         self.earlier_events = await load_earlier_events(connection, types)
@@ -667,8 +683,15 @@ class EventBatch:
     def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Route an event to the runs that it concerns and start those that it starts."""
         event = self.events[position]
-        if position not in self.results:
-            return
+        if position in self.results and position in self.resolution.owners:
+            self._route_to_owner(position, matches, calendar)
+        for other_id in self.resolution.other_profiles.get(position, ()):
+            if carts := self.shared_purchase_carts.get((position, other_id)):
+                other, shared = self.profiles[other_id], ApplyResult(None, carts)
+                route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
+
+    def _route_to_owner(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
+        event = self.events[position]
         person, applied = self.profiles[self.resolution.owners[position]], self.results[position]
         if person.profile_id in self.cart_windows:
             applied = applied.with_renamed_carts(person.renamed_carts)
@@ -687,10 +710,6 @@ class EventBatch:
             others=[self.profiles[other_id] for other_id in named],
         )
         earlier.append(event)
-        for other_id in named:
-            if carts := self.shared_purchase_carts.get((position, other_id)):
-                other, shared = self.profiles[other_id], ApplyResult(None, carts)
-                route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
 
     def add_unconfirmed_links(
         self, position: int, reported: dict[UUID, tuple[Problem, ...]], *, accepts_device: bool

@@ -20,6 +20,7 @@ from profiles.identity.identifiers import (
 )
 from profiles.identity.link_limit import FullComponents, load_stored_keys
 from profiles.identity.quarantine import QuarantineCache
+from profiles.identity.verified_links import load_owners_of_devices
 from profiles.merging.assignment import event_owner
 from profiles.merging.audit_log import AuditContext
 from profiles.merging.merge import MergeResult, merge_and_split
@@ -104,6 +105,8 @@ class EventIdentifiers:
     address by unverified events ends."""
     given_emails: tuple[tuple[str, str], ...] = ()
     """(normal form, as given) of its addresses."""
+    bought_on: tuple[str, ...] = ()
+    """Devices of a verified purchase, quarantined ones included."""
     joins_none: bool = False
     """Whether its link is refused, since unverified events have linked too many identifiers with these."""
 
@@ -319,6 +322,11 @@ SELECT asked.key FROM unnest($1::text[]) AS asked(key) WHERE EXISTS (SELECT 1 FR
   WHERE verified AND keys @> ARRAY[asked.key] AND digest <> ALL($2::bytea[]))
 """
 
+_SELECT_USABLE = """
+SELECT i.type || ':' || i.value AS key, i.profile_id FROM identifier i
+JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value) WHERE i.status <> 'quarantined'
+"""
+
 _UPDATE_RELEASED = (
     "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
 )
@@ -375,7 +383,9 @@ async def resolve_identities(
     events = await _link_proved_addresses(connection, events, groups, pointers)
     proposed = {group.proposed_id for group in groups}
     message_profiles = {named.profile_id for named in events if named.profile_id is not None}
-    known = sorted({*pointers.profile_ids.values(), *message_profiles, *other_profiles} - proposed)
+    owners_of_devices = await _load_owners_of_devices(connection, events, pointers)
+    tied = {profile_id for owners in owners_of_devices.values() for profile_id in owners}
+    known = sorted({*pointers.profile_ids.values(), *message_profiles, *other_profiles, *tied} - proposed)
     canonical = await lock_profiles(connection, known) if known else {}
     result = IdentityResolution(quarantined=pointers.quarantined)
     profile_of = {
@@ -419,7 +429,38 @@ async def resolve_identities(
     result.verified_keys = await _load_verified_keys(connection, result.quarantined)
     owner_of_message = await _lock_message_profiles(connection, events, canonical, result)
     await _assign_owners(connection, events, owner_of_message, result)
+    for position, owners in owners_of_devices.items():
+        if position not in result.owners:
+            result.other_profiles[position] = tuple(dict.fromkeys(canonical[each] for each in owners))
     return result
+
+
+async def _load_owners_of_devices(
+    connection: Any, events: Sequence[EventIdentifiers], pointers: IdentifierRows
+) -> dict[int, tuple[UUID, ...]]:
+    """Return verified purchase of quarantined devices alone → profiles that verified events tie to these.
+
+    What was bought is promoted to none of them. No statement where no event is such a purchase.
+    """
+    asked = {
+        position: named.bought_on
+        for position, named in enumerate(events)
+        if named.bought_on and pointers.quarantined.keys() >= set(named.keys)
+    }
+    if not asked:
+        return {}
+    devices = dict.fromkeys(device for named in asked.values() for device in named)
+    strong = await load_owners_of_devices(connection, devices)
+    pairs = [split_key(key) for keys in strong.values() for key in sorted(keys)]
+    kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
+    rows = await connection.fetch(_SELECT_USABLE, kinds, values) if pairs else ()
+    profile_of = {row["key"]: row["profile_id"] for row in rows}
+    return {
+        position: tuple(
+            sorted({profile_of[key] for each in named for key in strong.get(each, ()) if key in profile_of})
+        )
+        for position, named in asked.items()
+    }
 
 
 def _large_parts_read(

@@ -86,13 +86,13 @@ async def test_without_the_limit_a_component_grows_with_every_event(
 
 
 async def test_one_batch_passes_the_limit_no_more_than_many_do(facts: IngestHarness) -> None:
-    neighbour = page(facts, user_id="u-9", anonymous_id="n-1")
+    neighbours = [page(facts, user_id="u-9", anonymous_id=f"n-{number}") for number in (1, 2)]
     batch = [page(facts, **WHO, anonymous_id=devices(number * 10)) for number in range(50)]
-    results = await facts.ingest([*batch[:25], neighbour, *batch[25:]])
+    results = await facts.ingest([*batch[:25], *neighbours, *batch[25:]])
 
-    assert await facts.values(IDENTIFIERS) == [3]
-    assert [await is_refused(facts, each) for each in results] == [True] * 25 + [False] + [True] * 25
-    assert await facts.who("user_id", "u-9") == await facts.who("anonymous_id", "n-1")
+    assert await facts.values(IDENTIFIERS) == [4]
+    assert [await is_refused(facts, each) for each in results] == [True] * 25 + [False] * 2 + [True] * 25
+    assert await facts.who("anonymous_id", "n-2") == await facts.who("anonymous_id", "n-1")
 
 
 async def test_links_of_known_identifiers_have_a_limit_too(
@@ -181,7 +181,10 @@ async def test_a_refused_link_is_counted_and_paid_for_by_its_sender(database: Da
         [result] = await ingest([event])
         costs.append(result.replayed_events)
 
-    assert counts == {("page", "link"): 3}
+    # New people at a full device are not grouped with it, which would have the whole component read.
+    people = [page(facts, user_id=f"new-{number}", anonymous_id="d-0") for number in range(2)]
+    assert [each.replayed_events for each in await ingest(people)] == [0, 0]
+    assert counts == {("page", "link"): 3, ("", "link"): 2}
     # The component is read for the first refused link. For those that follow it is known to be full.
     assert costs == [0, 21, 31, 41, 0, 0]
 
