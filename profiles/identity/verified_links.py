@@ -7,7 +7,7 @@ from profiles.identity.graph import find_shared_keys
 from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, STRONG_TYPES, split_key
 
 MAX_LINKS_READ = 200
-"""Verified links of one device that are read. A device with more is shared by many, and is nobody's."""
+"""Verified links of one device that are read. A device with more is shared by many, and is quarantined."""
 
 _SELECT_LINKS = """
 SELECT asked.key, l.keys FROM unnest($1::text[]) AS asked(key) CROSS JOIN LATERAL (

@@ -633,7 +633,7 @@ class EventBatch:
             return
         event, profile_id = self.events[position], person.profile_id
         carts = orders.take_out_on_arrival(person, event, self.changes)
-        if profile_id == self.resolution.owners[position]:
+        if profile_id == self.resolution.owners.get(position):
             applied = self.results.get(position, ApplyResult(None, ()))
             changed = tuple(dict.fromkeys((*applied.changed_carts, *carts)))
             self.results[position] = replace(applied, changed_carts=changed)

@@ -1,10 +1,12 @@
 """A device that strangers have quarantined: a verified purchase on it still suppresses for its owners."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from profiles.ingest import resolution
+from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, order
 from tests.support.queries.identity import quarantined_in
@@ -96,3 +98,13 @@ async def test_a_device_of_many_customers_suppresses_for_none_of_them(facts: Ing
     await buys(facts, CHAIR, **DEVICE)
 
     assert await facts.values("SELECT count(*) FROM suppression") == [0]
+
+
+async def test_a_purchase_of_a_clock_that_is_behind_leaves_the_owners_cart_too(facts: IngestHarness) -> None:
+    await facts.happens("Product Added", {"cart_id": "c-1", **LAMP}, **ADA)
+    await made_up(facts)
+    late = facts.event("Order Completed", order(LAMP), ago=timedelta(days=200), **DEVICE)
+    [result] = await facts.ingest([late])
+
+    assert result.status is IngestStatus.ACCEPTED
+    assert await facts.carts() == {"c-1": []}
