@@ -6,6 +6,8 @@ from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.batching import Batcher
@@ -107,6 +109,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         addresses,
         sandbox,
     )
+    _serve_schema_once_made(app)
     for router in (*(part.router for part in parts), why_routes.page_router):
         app.include_router(router)
     register_problem_handlers(app)
@@ -119,6 +122,22 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(EventsCorsMiddleware)
     app.add_middleware(HeadMiddleware)
     return app
+
+
+def _serve_schema_once_made(app: FastAPI) -> None:
+    """Answer the path of the schema with bytes that are made for its first reader.
+
+    FastAPI's own route serialises the schema for every request, for anyone, on the event loop.
+    """
+    path, body = str(app.openapi_url), b""
+
+    async def schema(request: Request) -> Response:
+        nonlocal body
+        body = body or bytes(JSONResponse(app.openapi()).body)
+        return Response(body, media_type="application/json")
+
+    app.router.routes = [route for route in app.router.routes if getattr(route, "path", "") != path]
+    app.add_route(path, schema, include_in_schema=False)
 
 
 @asynccontextmanager

@@ -95,9 +95,9 @@ class Metrics:
         self.left_out = Counter(
             "waypost_ingest_left_out",
             "Parts of accepted events without effect, by label of the key and by code: superseded (a more "
-            "trusted event took its place), run (too many runs wait), unverified or too_many (an unverified "
-            "event did not reach a run), lines (an unverified order names more than suppress), "
-            "else the table of a refused row",
+            "trusted event took its place), run (too many runs wait), link (unverified events linked too "
+            "many identifiers), unverified or too_many (an unverified event did not reach a run), lines (an "
+            "unverified order names more than suppress), else the table of a refused row",
             ["key", "code"],
             registry=self.registry,
         )

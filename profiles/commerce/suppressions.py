@@ -12,6 +12,7 @@ import orjson
 
 from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import identifier_key, implied_identifiers
+from profiles.identity.verified_links import load_owners_of_devices
 from profiles.state.event_records import StoredEvent
 
 LATE_PURCHASE_DELAY = timedelta(minutes=1)
@@ -66,9 +67,17 @@ async def sync_suppressions(
     wanted: dict[tuple[UUID, UUID, int], dict[str, Any]] = {}
     stored = set()
     affected = {*involved, *profile_of.values()}
-    for row in await connection.fetch(_SELECT_SUPPRESSIONS, sorted(involved)):
+    rows = await connection.fetch(_SELECT_SUPPRESSIONS, sorted(involved))
+    # An order that has no owner names quarantined devices, and suppresses for those who own them.
+    devices = {key for row in rows if row["owner"] is None for key in _named_keys(row)}
+    owners_of = await load_owners_of_devices(connection, devices) if devices else {}
+    for row in rows:
         stored.add((row["profile_id"], row["event_id"], row["line"]))
-        for profile_id in _concerned_profiles(row, profile_of, quarantined_profiles):
+        concerned = _concerned_profiles(row, profile_of, quarantined_profiles)
+        if row["owner"] is None:
+            tied = (key for named in _named_keys(row) for key in owners_of.get(named, ()))
+            concerned |= {profile_of[key]: None for key in tied if key in profile_of}
+        for profile_id in concerned:
             if profile_id not in affected:
                 # The suppressions of an owner that is not involved stay as they are.
                 continue
@@ -100,10 +109,13 @@ async def flag_sent_before_late_purchase(
     return len(await connection.fetch(_FLAG_MESSAGES, encode_jsonb(late), sorted(people))) if late else 0
 
 
+def _named_keys(row: Any) -> list[str]:
+    pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
+    return [identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))]
+
+
 def _concerned_profiles(
     row: Any, profile_of: Mapping[str, UUID], quarantined_profiles: Collection[UUID]
 ) -> dict[UUID, None]:
-    pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
-    named = [identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))]
-    others = [profile_of[key] for key in named if key in profile_of]
+    others = [profile_of[key] for key in _named_keys(row) if key in profile_of]
     return dict.fromkeys([row["owner"], *(each for each in others if each not in quarantined_profiles)])

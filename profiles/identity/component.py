@@ -1,5 +1,7 @@
 """Connected components of identifiers, with links and cuts, and lookups of the canonical profile."""
 
+import asyncio
+import time as clock
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,6 +16,12 @@ from profiles.identity.identifiers import normalize_identifier, split_key
 
 MAX_LINKS = 5_000
 """Maximum number of links of a component that is read without locks, the nearest first."""
+
+MAX_INLINE_IDENTIFIERS = 200
+"""Identifiers of a component that is resolved on the event loop; a larger one is resolved in a thread."""
+
+_SLICE_S = 0.005
+"""Seconds of decoding after which other tasks get their turn."""
 
 _SELECT_CANONICAL_ID = """
 WITH RECURSIVE chain AS (
@@ -120,6 +128,12 @@ class Component:
             },
         )
 
+    async def resolve(self) -> IdentityGraph:
+        """Resolve the component as ``to_graph`` does; a large one in a thread, so that no request waits."""
+        if len(self.identifiers) <= MAX_INLINE_IDENTIFIERS:
+            return self.to_graph()
+        return await asyncio.to_thread(self.to_graph)
+
 
 async def load_canonical_id(connection: Any, profile_id: UUID) -> UUID | None:
     """Return the canonical profile of ``profile_id``, through all merges; None if it does not exist."""
@@ -162,7 +176,9 @@ async def lock_component(
         profile_ids = dict.fromkeys([*frontier, *canonical])
         read |= profile_ids
         row = await connection.fetchrow(_SELECT_COMPONENT, list(profile_ids), include_unverified)
+        turn = _Turn()
         for key, stored, origin, since, linked_at, status, *rest in orjson.loads(row["ids"] or "[]"):
+            await turn.give_way()
             vouched, page_only, by_page, created_at = rest
             stored_id = UUID(stored)
             canonical_id = component.canonical_ids.get(stored_id, stored_id)
@@ -174,6 +190,7 @@ async def lock_component(
                 created_at=datetime.fromisoformat(created_at),
             )
         for link_id, keys, time, source, event, verified, *ids in orjson.loads(row["links"] or "[]"):
+            await turn.give_way()
             event_id, accepts_device = ids
             at = datetime.fromisoformat(time)
             component.links[link_id] = Link(
@@ -206,6 +223,18 @@ async def read_component(connection: Any, keys: Collection[str]) -> Component:
     for row in await connection.fetch(_SELECT_ACTIVE_CUTS, list(component.identifiers)):
         component.cuts[frozenset((row["one"], row["other"]))] = None
     return component
+
+
+class _Turn:
+    """Gives way to other tasks after each ``_SLICE_S``."""
+
+    def __init__(self) -> None:
+        self._end = clock.monotonic() + _SLICE_S
+
+    async def give_way(self) -> None:
+        if clock.monotonic() > self._end:
+            await asyncio.sleep(0)
+            self._end = clock.monotonic() + _SLICE_S
 
 
 async def _load_identifiers(connection: Any, keys: Iterable[str]) -> dict[str, IdentifierRow]:

@@ -48,7 +48,8 @@ class IngestResult:
     out_of_bounds: tuple[Problem, ...] = ()
     """Values that were cut or left out, for the answer to the sender."""
     replayed_events: int = 0
-    """Past events that were applied again, since it arrived after them. A measure of what it cost."""
+    """Past events that were applied again, since it arrived after them, and identifiers of a large component
+    that were read for its link. A measure of what it cost."""
     unconfirmed: tuple[Problem, ...] = ()
     """What it links and no verified event confirms, for the answer to the sender."""
 
@@ -156,7 +157,7 @@ class InsertedEvents:
     """Event that cannot be stored → Postgres's error."""
     superseded_types: set[str] = field(default_factory=set)
     replayed: dict[UUID, int] = field(default_factory=dict)
-    """Late event → past events of its profile that were applied again."""
+    """Event → past events of its profile that were applied again, and identifiers that were read for it."""
     unconfirmed: dict[UUID, tuple[Problem, ...]] = field(default_factory=dict)
     """New event → what it links and no verified event confirms."""
 

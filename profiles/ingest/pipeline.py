@@ -25,7 +25,8 @@ from profiles.consent import declarations, effective, topics
 from profiles.db.database import Database
 from profiles.db.savepoints import is_invalid_data, one_by_one
 from profiles.error_description import describe_error
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES, identifier_key
+from profiles.identity.link_limit import LINK_PROBLEM, FullComponents, LinkLimitReached
 from profiles.identity.quarantine import QuarantineCache, log_quarantines
 from profiles.ingest.event_store import (
     SUPERSEDING_PROBLEM,
@@ -44,7 +45,12 @@ from profiles.ingest.event_store import (
     with_replayed,
     with_unconfirmed,
 )
-from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
+from profiles.ingest.resolution import (
+    EventIdentifiers,
+    IdentityResolution,
+    refuse_links,
+    resolve_identities,
+)
 from profiles.ingest.unconfirmed_links import find_unconfirmed_links
 from profiles.merging.rebuild import reapply_refunds
 from profiles.messaging.audiences import leave_audiences
@@ -94,8 +100,9 @@ class IngestConfig:
     on_left_out: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for accepted events of which a part had no effect: the label of the key, the code,
     and how often. Codes: ``superseded`` (a more trusted event took its place; the key is that one's), ``run``
-    (too many runs wait), ``unverified`` or ``too_many`` (an unverified event did not reach a run), ``lines``
-    (lines of an unverified order suppress nothing), else the table of a row that Postgres refused."""
+    (too many runs wait), ``link`` (unverified events linked too many identifiers with one that it names),
+    ``unverified`` or ``too_many`` (an unverified event did not reach a run), ``lines`` (lines of an
+    unverified order suppress nothing), else the table of a row that Postgres refused."""
     on_address_report: Callable[[str, str, int], object] | None = None
     """Called after COMMIT for reports about addresses: the channel, the kind (a ``BounceKind``), how many."""
     on_late_purchase: Callable[[int], object] | None = None
@@ -126,6 +133,7 @@ class Ingest:
         self._routes = tuple(routes)
         self._rules = rules or IngestConfig()
         self._quarantine_cache = QuarantineCache()
+        self._full_components = FullComponents()
         self._unstarted_runs = UnstartedRuns(self._rules.max_unstarted_runs)
 
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
@@ -159,8 +167,8 @@ class Ingest:
     async def _store(self, prepared: Sequence[ParsedEvent]) -> list[IngestResult]:
         """Store prepared events: together, else row by row, else event by event."""
         attempts: tuple[Callable[[], Awaitable[BatchResult]], ...] = (
-            lambda: self._database.run(lambda connection: self._ingest_batch(connection, prepared)),
-            lambda: self._database.run(partial(self._ingest_row_by_row, prepared=prepared)),
+            lambda: self._run(self._ingest_batch, prepared),
+            lambda: self._run(self._ingest_row_by_row, prepared),
             lambda: self._ingest_event_by_event(prepared),
         )
         for attempt in attempts:
@@ -190,6 +198,33 @@ class Ingest:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
         return results
 
+    async def _run(
+        self,
+        ingest: Callable[[Any, Sequence[ParsedEvent]], Awaitable[BatchResult]],
+        prepared: Sequence[ParsedEvent],
+    ) -> BatchResult:
+        """Run a transaction, again without the links that reach the limit of unverified ones.
+
+        Terminates: after the second attempt no unverified event of the batch adds a link.
+        """
+        costs: Counter[UUID] = Counter()
+        attempts = 0
+        while True:
+            try:
+                results, resolutions = await self._database.run(
+                    lambda connection: ingest(connection, prepared)
+                )
+            except LinkLimitReached as reached:
+                attempts += 1
+                costs.update(reached.cost_by_event)
+                self._full_components.add(reached.keys)
+                if attempts > 1:
+                    named = chain.from_iterable(parsed.bounded.identifiers for parsed in prepared)
+                    self._full_components.add(identifier_key(*pair) for pair in named)
+            else:
+                self._full_components.trim()
+                return _with_costs(results, costs), resolutions
+
     async def _ingest_row_by_row(self, connection: Any, prepared: Sequence[ParsedEvent]) -> BatchResult:
         with one_by_one():
             return await self._ingest_batch(connection, prepared)
@@ -217,9 +252,7 @@ class Ingest:
                 results[position] = rejected(incoming, detail, TOO_MANY_REFUSED)
                 continue
             try:
-                [results[position]], resolved = await self._database.run(
-                    partial(self._ingest_row_by_row, prepared=[prepared[position]])
-                )
+                [results[position]], resolved = await self._run(self._ingest_row_by_row, [prepared[position]])
                 resolutions += resolved
             except Exception as error:
                 if not is_invalid_data(error):
@@ -283,10 +316,10 @@ class Ingest:
             at, message = inserted.arrivals[p.event_id][0], messages.get(message_id_from(p.incoming))
             stored_events.append(StoredEvent(p.bounded, p.event_id, at, p.event, message))
         unnamed = await upsert_products(connection, stored_events)
+        named = [self._to_event_identifiers(event) for event in stored_events]
+        named = await refuse_links(connection, named, self._full_components)
         resolved = await resolve_identities(
-            connection,
-            [self._to_event_identifiers(event) for event in stored_events],
-            await inserted.load_superseded_owners(connection),
+            connection, named, await inserted.load_superseded_owners(connection)
         )
         # A new statement after the locks sees what was committed while they were waited for.
         outdated = await inserted.load_superseded_owners(connection)
@@ -299,6 +332,9 @@ class Ingest:
             batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
         await batch.apply()
         inserted.replayed = batch.replayed_events()
+        for position, count in resolved.identifiers_read.items():
+            event_id = stored_events[position].event_id
+            inserted.replayed[event_id] = inserted.replayed.get(event_id, 0) + count
         matches = [parsed.route_matches.matches for parsed in new_events]
         await batch.load_earlier_events(connection, matches, calendar)
         for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
@@ -306,11 +342,16 @@ class Ingest:
                 batch.changes.events[event.event_id]["profile_id"] = resolved.owners[position]
                 batch.changes.add_problem(event.event_id, "", _WITHDRAWALS_ALONE_PROBLEM)
             elif not is_product_update(event) and position not in resolved.owners:
-                batch.changes.add_problem(event.event_id, "", _describe_missing_owner(event))
+                shared = bool(resolved.other_profiles.get(position))
+                problem = _OWNERS_OF_DEVICE_PROBLEM if shared else _describe_missing_owner(event)
+                batch.changes.add_problem(event.event_id, "", problem)
             batch.route(position, parsed.route_matches.matches, calendar)
             batch.add_unconfirmed_links(
                 position, inserted.unconfirmed, accepts_device=self._rules.accept_page_devices
             )
+        for refused in (each.event_id for each in named if each.joins_none):
+            batch.changes.add_problem(refused, "", LINK_PROBLEM)
+            batch.changes.left_out[refused, "link"] += 1
         for event in unnamed:
             problem = "a product without product_id and sku cannot be kept"
             batch.changes.add_problem(event.event_id, "", problem)
@@ -352,6 +393,7 @@ class Ingest:
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
             given_emails=incoming.given_emails,
+            bought_on=_devices_of_purchase(event) if verified else (),
             verified=verified,
             from_page=not incoming.verified or is_sweep,
             accepts_device=self._rules.accept_page_devices and not incoming.verified,
@@ -363,6 +405,11 @@ _CONFLICT_PROBLEM = (
     "an event with other content has its id: only its withdrawal counts; send it with an id of its own"
 )
 
+_OWNERS_OF_DEVICE_PROBLEM = (
+    "the device that it names is shared by so many that it is nobody's: it counts for no one, and what was "
+    "bought is not promoted to those whom verified events name with the device; name the customer"
+)
+
 _WITHDRAWALS_ALONE_PROBLEM = (
     "what it names is quarantined, since so many profiles share it: its withdrawal counts for the addresses "
     "that it names, and nothing else of it"
@@ -372,6 +419,24 @@ _WITHDRAWALS_ALONE_PROBLEM = (
 def _refused(incoming: IncomingEvent, error: Exception) -> IngestResult:
     """Return the result of an event that Postgres refuses, without the values that Postgres quotes."""
     return rejected(incoming, f"this event could not be taken in: {describe_error(error)}")
+
+
+def _with_costs(results: Sequence[IngestResult], costs: Mapping[UUID, int]) -> list[IngestResult]:
+    """Return the results with what was read for events of which the link was refused."""
+    return [
+        replace(result, replayed_events=result.replayed_events + costs[result.event_id])
+        if result.event_id is not None and result.event_id in costs
+        else result
+        for result in results
+    ]
+
+
+def _devices_of_purchase(event: StoredEvent) -> tuple[str, ...]:
+    """Return the devices of a purchase that names nothing else."""
+    named = event.incoming.identifiers
+    if not named or not orders.is_purchase(event) or any(kind not in DEVICE_TYPES for kind, _ in named):
+        return ()
+    return tuple(identifier_key(*pair) for pair in named)
 
 
 def _storing_order(incoming: IncomingEvent) -> tuple[bool, bool]:
@@ -497,8 +562,8 @@ class EventBatch:
         return late
 
     def _concerned_profiles(self, position: int) -> tuple[UUID, ...]:
-        owner = self.resolution.owners.get(position)
-        return () if owner is None else (owner, *self.resolution.other_profiles.get(position, ()))
+        owner, others = self.resolution.owners.get(position), self.resolution.other_profiles.get(position, ())
+        return others if owner is None else (owner, *others)
 
     def replayed_events(self) -> dict[UUID, int]:
         """Return event → what it cost to apply past events again: for late events, and for links that merge.
@@ -578,7 +643,7 @@ class EventBatch:
             return
         event, profile_id = self.events[position], person.profile_id
         carts = orders.take_out_on_arrival(person, event, self.changes)
-        if profile_id == self.resolution.owners[position]:
+        if profile_id == self.resolution.owners.get(position):
             applied = self.results.get(position, ApplyResult(None, ()))
             changed = tuple(dict.fromkeys((*applied.changed_carts, *carts)))
             self.results[position] = replace(applied, changed_carts=changed)
@@ -604,7 +669,7 @@ class EventBatch:
         if position in self.resolution.withdrawals_alone:
             declarations.record_withdrawals(person, event, self.changes)
             return
-        if person.profile_id == self.resolution.owners[position]:
+        if person.profile_id == self.resolution.owners.get(position):
             self.results[position] = apply_event(person, event, self.changes)
             return
         # Another profile that the event names: what was bought is not promoted to it either, and a
@@ -621,7 +686,7 @@ class EventBatch:
         """Read the events that may have come before the runs that this batch starts, if it starts any."""
         types: dict[UUID, set[str]] = {}
         for position, event in enumerate(self.events):
-            if position in self.results:
+            if position in self.results and position in self.resolution.owners:
                 wanted = earlier_event_types(event, matches[position], calendar)
                 types.setdefault(self.resolution.owners[position], set()).update(wanted)
         self.earlier_events = await load_earlier_events(connection, types)
@@ -629,8 +694,15 @@ class EventBatch:
     def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Route an event to the runs that it concerns and start those that it starts."""
         event = self.events[position]
-        if position not in self.results:
-            return
+        if position in self.results and position in self.resolution.owners:
+            self._route_to_owner(position, matches, calendar)
+        for other_id in self.resolution.other_profiles.get(position, ()):
+            if carts := self.shared_purchase_carts.get((position, other_id)):
+                other, shared = self.profiles[other_id], ApplyResult(None, carts)
+                route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
+
+    def _route_to_owner(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
+        event = self.events[position]
         person, applied = self.profiles[self.resolution.owners[position]], self.results[position]
         if person.profile_id in self.cart_windows:
             applied = applied.with_renamed_carts(person.renamed_carts)
@@ -649,10 +721,6 @@ class EventBatch:
             others=[self.profiles[other_id] for other_id in named],
         )
         earlier.append(event)
-        for other_id in named:
-            if carts := self.shared_purchase_carts.get((position, other_id)):
-                other, shared = self.profiles[other_id], ApplyResult(None, carts)
-                route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
 
     def add_unconfirmed_links(
         self, position: int, reported: dict[UUID, tuple[Problem, ...]], *, accepts_device: bool

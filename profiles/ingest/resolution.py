@@ -18,7 +18,9 @@ from profiles.identity.identifiers import (
     split_key,
     strongest_first,
 )
+from profiles.identity.link_limit import FullComponents, load_stored_keys
 from profiles.identity.quarantine import QuarantineCache
+from profiles.identity.verified_links import load_owners_of_devices
 from profiles.merging.assignment import event_owner
 from profiles.merging.audit_log import AuditContext
 from profiles.merging.merge import MergeResult, merge_and_split
@@ -103,6 +105,10 @@ class EventIdentifiers:
     address by unverified events ends."""
     given_emails: tuple[tuple[str, str], ...] = ()
     """(normal form, as given) of its addresses."""
+    bought_on: tuple[str, ...] = ()
+    """Devices of a verified purchase, quarantined ones included."""
+    joins_none: bool = False
+    """Whether its link is refused, since unverified events have linked too many identifiers with these."""
 
     @classmethod
     def from_event(
@@ -126,6 +132,8 @@ class EventIdentifiers:
     @property
     def is_link(self) -> bool:
         """Whether the event links identifiers: it names two, or verifies a strong one."""
+        if self.joins_none:
+            return False
         return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG_TYPES)
 
     @property
@@ -149,33 +157,58 @@ class IdentifierGroup:
 
 
 def group_by_identifier(events: Sequence[EventIdentifiers]) -> list[IdentifierGroup]:
-    """Group events that share an identifier, so that at most one new profile is proposed per group."""
-    first: dict[str, int] = {}
-    parent = list(range(len(events)))
+    """Group events that share an identifier, so that at most one new profile is proposed per group.
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
+    An event of which the link is refused is in the group of each of its identifiers, and joins none of them.
+    """
+    parent: dict[str, str] = {}
 
+    def root(key: str) -> str:
+        while (above := parent.setdefault(key, key)) != key:
+            parent[key] = key = parent[above]
+        return key
+
+    for named in events:
+        if not named.joins_none:
+            for key in named.keys[1:]:
+                parent[root(key)] = root(named.keys[0])
+    groups: dict[str, IdentifierGroup] = {}
     for position, named in enumerate(events):
         for key in named.keys:
-            a, b = sorted((root(first.setdefault(key, position)), root(position)))
-            parent[b] = a
-    groups: dict[int, IdentifierGroup] = {}
-    for position, named in enumerate(events):
-        if not named.keys:
-            continue
-        group = groups.get(root(position)) or groups.setdefault(root(position), IdentifierGroup(new_id()))
-        group.positions.append(position)
-        group.keys.update(dict.fromkeys(named.keys))
-        if named.is_link:
+            group = groups.get(root(key)) or groups.setdefault(root(key), IdentifierGroup(new_id()))
+            if not group.positions or group.positions[-1] != position:
+                group.positions.append(position)
+            group.keys[key] = None
+        if named.keys and named.is_link:
             link = (keys_digest(named.keys), named.verified)
+            group = groups[root(named.keys[0])]
             known = group.links.get(link)
             if known is None or _event_sort_key(named) < _event_sort_key(events[known]):
                 group.links[link] = position
     return list(groups.values())
+
+
+async def refuse_links(
+    connection: Any, events: Sequence[EventIdentifiers], full: FullComponents
+) -> list[EventIdentifiers]:
+    """Return the events, without the new unverified links that would extend a full component.
+
+    Such an event keeps its strongest identifier, and the others that are stored already: what it withdraws
+    or buys counts for their profiles as well. One statement if an event is concerned, else none.
+    """
+    asked = [
+        position for position, named in enumerate(events) if not named.verified and full.concerns(named.keys)
+    ]
+    bounded = list(events)
+    if not asked:
+        return bounded
+    stored_keys, stored_links = await load_stored_keys(connection, [events[each].keys for each in asked])
+    for position in asked:
+        keys = events[position].keys
+        if keys_digest(keys) not in stored_links or not stored_keys.issuperset(keys):
+            kept = tuple(key for key in keys if key == keys[0] or key in stored_keys)
+            bounded[position] = replace(events[position], keys=kept, joins_none=True)
+    return bounded
 
 
 def _event_sort_key(named: EventIdentifiers) -> tuple[datetime, str, str]:
@@ -209,6 +242,8 @@ async def upsert_identifiers(
             named = events[member]
             given_emails = dict(named.given_emails)
             for key in named.keys:
+                if key not in group.keys:
+                    continue
                 kind, value = split_key(key)
                 row = rows.setdefault(key, {"type": kind, "value": value, "profile_id": group.proposed_id})
                 row["since"] = min(named.time, row.get("since", named.time))
@@ -287,6 +322,11 @@ SELECT asked.key FROM unnest($1::text[]) AS asked(key) WHERE EXISTS (SELECT 1 FR
   WHERE verified AND keys @> ARRAY[asked.key] AND digest <> ALL($2::bytea[]))
 """
 
+_SELECT_USABLE = """
+SELECT i.type || ':' || i.value AS key, i.profile_id FROM identifier i
+JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value) WHERE i.status <> 'quarantined'
+"""
+
 _UPDATE_RELEASED = (
     "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
 )
@@ -320,6 +360,8 @@ class IdentityResolution:
     """Profiles with an identifier that is new to them."""
     overtaken_messages: int = 0
     """Number of messages that were sent before a late purchase of their items arrived."""
+    identifiers_read: dict[int, int] = field(default_factory=dict)
+    """Position → identifiers of the large component that was read for the event."""
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     address_reports: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(channel, kind) → reports about addresses."""
@@ -333,14 +375,17 @@ async def resolve_identities(
 ) -> IdentityResolution:
     """Find the profile of each event and lock it. Creates, merges and splits profiles as needed.
 
-    Locks held afterwards: the identifiers and profiles of all events, and ``other_profiles``.
+    Locks held afterwards: the identifiers and profiles of all events, and ``other_profiles``. Raises
+    ``LinkLimitReached`` where unverified events link too many identifiers.
     """
     groups = group_by_identifier(events)
     pointers = await upsert_identifiers(connection, events, groups)
     events = await _link_proved_addresses(connection, events, groups, pointers)
     proposed = {group.proposed_id for group in groups}
     message_profiles = {named.profile_id for named in events if named.profile_id is not None}
-    known = sorted({*pointers.profile_ids.values(), *message_profiles, *other_profiles} - proposed)
+    owners_of_devices = await _load_owners_of_devices(connection, events, pointers)
+    tied = {profile_id for owners in owners_of_devices.values() for profile_id in owners}
+    known = sorted({*pointers.profile_ids.values(), *message_profiles, *other_profiles, *tied} - proposed)
     canonical = await lock_profiles(connection, known) if known else {}
     result = IdentityResolution(quarantined=pointers.quarantined)
     profile_of = {
@@ -366,6 +411,7 @@ async def resolve_identities(
         result.merge_result.cause = _cause_of(events, to_merge, pointers)
         profile_of |= result.merge_result.profile_by_key
         result.quarantined.update(dict.fromkeys(result.merge_result.quarantined))
+        result.identifiers_read = _large_parts_read(events, to_merge, result.merge_result)
         replaced_by = result.merge_result.replaced_by
         canonical = {key: replaced_by.get(current, current) for key, current in canonical.items()}
     if new_profiles:
@@ -384,6 +430,9 @@ async def resolve_identities(
     result.verified_keys = await _load_verified_keys(connection, result.quarantined)
     owner_of_message = await _lock_message_profiles(connection, events, canonical, result)
     await _assign_owners(connection, events, owner_of_message, result)
+    for position, owners in owners_of_devices.items():
+        if position not in result.owners:
+            result.other_profiles[position] = tuple(dict.fromkeys(canonical[each] for each in owners))
     return result
 
 
@@ -396,6 +445,50 @@ def _cause_of(
     ]
     positions = new or [position for group in to_merge for position in group.positions]
     return events[min(positions, key=lambda each: (events[each].verified, each))].event_id
+
+
+async def _load_owners_of_devices(
+    connection: Any, events: Sequence[EventIdentifiers], pointers: IdentifierRows
+) -> dict[int, tuple[UUID, ...]]:
+    """Return verified purchase of quarantined devices alone → profiles that verified events tie to these.
+
+    What was bought is promoted to none of them. No statement where no event is such a purchase.
+    """
+    asked = {
+        position: named.bought_on
+        for position, named in enumerate(events)
+        if named.bought_on and pointers.quarantined.keys() >= set(named.keys)
+    }
+    if not asked:
+        return {}
+    devices = dict.fromkeys(device for named in asked.values() for device in named)
+    strong = await load_owners_of_devices(connection, devices)
+    pairs = [split_key(key) for keys in strong.values() for key in sorted(keys)]
+    kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
+    rows = await connection.fetch(_SELECT_USABLE, kinds, values) if pairs else ()
+    profile_of = {row["key"]: row["profile_id"] for row in rows}
+    return {
+        position: tuple(
+            sorted({profile_of[key] for each in named for key in strong.get(each, ()) if key in profile_of})
+        )
+        for position, named in asked.items()
+    }
+
+
+def _large_parts_read(
+    events: Sequence[EventIdentifiers], groups: Sequence[IdentifierGroup], merged: MergeResult
+) -> dict[int, int]:
+    """Return the first event of each large part of the component → identifiers that were read for it."""
+    read: dict[int, int] = {}
+    charged: set[int] = set()
+    for position in (each for group in groups for each in group.positions if merged.large_parts):
+        part = next(
+            (merged.large_parts[key] for key in events[position].keys if key in merged.large_parts), None
+        )
+        if part is not None and id(part) not in charged:
+            charged.add(id(part))
+            read[position] = len(part)
+    return read
 
 
 async def _link_proved_addresses(

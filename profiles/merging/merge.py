@@ -9,6 +9,7 @@ from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.identity.component import Component, lock_component
 from profiles.identity.graph import IdentityGraph
 from profiles.identity.identifiers import identifier_key, split_key
+from profiles.identity.link_limit import check_link_limit, large_parts_of
 from profiles.identity.quarantine import NewQuarantine, find_newly_quarantined
 from profiles.merging import rebuild
 from profiles.merging.assignment import ProfileAssignment, assign_profiles, changed_parts
@@ -62,6 +63,8 @@ class MergeResult:
     """Profiles of quarantined keys."""
     linked_by_page: frozenset[str] = frozenset()
     """Devices that belong to their profile only because the shop accepts what a page says of a device."""
+    large_parts: dict[str, list[str]] = field(default_factory=dict)
+    """Key → the identifiers of its part of the component, if it is a large one."""
 
 
 async def merge_and_split(
@@ -78,15 +81,16 @@ async def merge_and_split(
     ``stored_profile_ids``: identifier key → the profile that its row names. ``canonical_ids``: profiles that
     are locked already → their canonical ones. ``proposed_ids``: profiles that do not exist yet.
     ``new_links``: (digest, verified) of the links that this transaction adds. Locks held: the caller's, on
-    the identifiers; this adds those of all profiles of the component.
+    the identifiers; this adds those of all profiles of the component. Raises ``LinkLimitReached``.
     """
     component = await lock_component(connection, stored_profile_ids, canonical_ids)
-    graph = component.to_graph()
+    check_link_limit(component, new_links)
+    graph = await component.resolve()
     if any(row.vouched and key not in graph.vouched for key, row in component.identifiers.items()):
         component = await lock_component(
             connection, stored_profile_ids, component.canonical_ids, include_unverified=True
         )
-        graph = component.to_graph()
+        graph = await component.resolve()
     occupied_ids = await _load_occupied_ids(connection, component)
     assignment = assign_profiles(graph, component.identifiers, proposed_ids, new_id, occupied_ids)
     existing = set(component.canonical_ids.values()) - set(proposed_ids)
@@ -101,11 +105,12 @@ async def merge_and_split(
         new_quarantines=find_newly_quarantined(component, graph),
         quarantine_profiles={assignment.profile_by_key[key] for key in graph.quarantined},
         linked_by_page=graph.linked_by_page,
+        large_parts=large_parts_of(component),
     )
     await write_audit_log(connection, component, graph, assignment, context, new_links)
     links = [link.keys for link in component.links.values()]
-    if parts := changed_parts(assignment, graph, component.identifiers, links, proposed_ids):
-        result.rebuilt_profiles = await _reassign_and_rebuild(connection, graph, parts, result, context)
+    if changes := changed_parts(assignment, graph, component.identifiers, links, proposed_ids):
+        result.rebuilt_profiles = await _reassign_and_rebuild(connection, graph, changes, result, context)
         await connection.execute(NOTIFY_OUTBOX)
     return result
 

@@ -4,10 +4,14 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import asyncpg
+import httpx2
+import pytest
+from starlette.responses import JSONResponse
 
+from api.app import create_app
 from profiles.db.migrate import head_revision
 from profiles.db.sql import new_id
-from tests.support.environments.api import ADMIN, OpenApi, event, opened
+from tests.support.environments.api import ADMIN, OpenApi, event, opened, settings
 from tests.support.environments.ingest import IngestHarness
 
 _SANDBOX = """
@@ -148,6 +152,22 @@ async def test_the_schema_describes_every_door_with_an_example(shared_api: OpenA
             assert way.get("description"), f"{method} {path} says nothing"
     for path in ("/v1/track", "/v1/batch", "/v1/events"):
         assert paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
+
+
+async def test_the_schema_is_serialised_for_its_first_reader_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(settings("postgresql://nobody@127.0.0.1:1/none"))
+    made = []
+    render = JSONResponse.render
+    monkeypatch.setattr(JSONResponse, "render", lambda self, value: made.append(1) or render(self, value))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
+        answers = [await client.get("/openapi.json") for _ in range(3)]
+
+    assert {(answer.status_code, answer.headers["content-type"]) for answer in answers} == {
+        (200, "application/json")
+    }
+    assert answers[0].json() == app.openapi()
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert len(made) == 1
 
 
 async def test_what_is_under_no_path_is_a_problem_too(shared_api: OpenApi) -> None:
