@@ -38,7 +38,7 @@ WHERE run_id = $1 RETURNING journey, key
 # The reason for the end replaces the detail, which held the error that the run was stuck on.
 _UPDATE_STUCK_RUN_ENDED = """
 UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4, stuck_at = NULL
-WHERE run_id = $1 RETURNING journey, key
+WHERE run_id = $1 RETURNING journey, key, entered_at
 """
 
 # What was delivered is left to the workflow: at its end it says what of it the story has not seen.
@@ -154,10 +154,17 @@ async def _reroute(
     at: datetime,
     *,
     ended_key: str,
+    never_began: tuple[str, datetime] | None = None,
 ) -> None:
-    """Route stored events again, after the end of the run with the stored key ``ended_key``."""
+    """Route stored events again, after the end of the run with the stored key ``ended_key``.
+
+    ``never_began``: the run's journey and entry, if it did not begin; re-entry rules ignore that entry.
+    """
     keys = [key for key in (run_key(ended_key), *(row["cart_id"] for row in rows)) if key]
     person = (await load_profile_states(connection, [profile_id], keys))[profile_id]
+    if never_began is not None:
+        journey, entered = never_began
+        person.forget_entry(journey, run_key(ended_key), entered)
     untrusted = {row["event_id"] for row in rows if not row.get("verified", True) or row.get("by_customer")}
     changes = UnitOfWork(untrusted_events=untrusted)
     for row in rows:
@@ -274,7 +281,18 @@ async def _end_stuck_run(
     if undelivered and reroute:
         route = [route for route in routes if route.name == run["journey"]]
         calendar = StackClock(now, local)
-        await _reroute(connection, profile_id, undelivered, route, calendar, now, ended_key=run["key"])
+        began = all(row["kind"] != OutboxKind.START for row in undelivered)
+        never_began = None if began else (run["journey"], run["entered_at"])
+        await _reroute(
+            connection,
+            profile_id,
+            undelivered,
+            route,
+            calendar,
+            now,
+            ended_key=run["key"],
+            never_began=never_began,
+        )
 
 
 async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:

@@ -230,6 +230,13 @@ class ProfileState:
             self.carts_sort_key = place
             self.is_dirty = True
 
+    def forget_entry(self, journey: str, key: str, entered: datetime) -> None:
+        """Remove the entry of a run that did not begin."""
+        for entries in (self.run_entries, self.silent_entries, self.unverified_entries):
+            known = entries.get((journey, key), [])
+            if entered in known:
+                known.remove(entered)
+
     def entries_against(
         self, journey: str, key: str, *, verified: bool, with_silent: bool = False
     ) -> tuple[datetime, ...]:

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from local.temporal_server import TemporalDevServer
-from policy.reentry import Once
+from policy.reentry import AtMost, Once, Reentry
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.ingest.manual_start import start_run_manually
@@ -203,12 +203,19 @@ async def test_a_run_that_an_operator_started_against_the_filter_starts_again(da
 
 
 @pytest.mark.parametrize(
-    ("delivered", "sent", "live"), [(False, False, 1), (True, False, 1), (True, True, 0)]
+    ("reentry", "delivered", "sent", "live"),
+    [
+        pytest.param(Once(), False, False, 1, id="once, and the run did not begin"),
+        pytest.param(Once(), True, False, 0, id="once, and it began"),
+        pytest.param(AtMost(1), False, False, 1, id="at most one, and the run did not begin"),
+        pytest.param(AtMost(1), True, False, 1, id="at most one, and it sent nothing"),
+        pytest.param(AtMost(1), True, True, 0, id="at most one, and it sent something"),
+    ],
 )
-async def test_only_a_run_that_sent_something_uses_up_a_re_entry(
-    database: Database, delivered: bool, sent: bool, live: int
+async def test_a_stuck_run_uses_up_an_entry_as_far_as_it_came(
+    database: Database, reentry: Reentry, delivered: bool, sent: bool, live: int
 ) -> None:
-    facts = IngestHarness(database, RoutedJourney(reentry=Once()))
+    facts = IngestHarness(database, RoutedJourney(reentry=reentry))
     await added(facts)
     if delivered:
         await facts.rows("UPDATE outbox SET delivered_at = now()")
