@@ -734,7 +734,10 @@ class EventBatch:
             self.resolution.profile_of,
             unusable=self.resolution.quarantined,
             linked_by_page=self.resolution.linked_by_page,
-            is_verified_profile=lambda profile_id: self.profiles[profile_id].vouched,
+            # A link that is refused names a profile that is not loaded.
+            is_verified_profile=lambda profile_id: (
+                profile_id in self.profiles and self.profiles[profile_id].vouched
+            ),
             accepts_device=accepts_device,
         )
         if links.reported:
