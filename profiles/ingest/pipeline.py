@@ -727,17 +727,15 @@ class EventBatch:
     ) -> None:
         """Record what an event of a page links with a customer, and no verified event does."""
         event = self.events[position]
-        if event.incoming.verified or event.message_ref is not None:
+        # An update of a product concerns no profile, whatever it names.
+        if event.incoming.verified or event.message_ref is not None or is_product_update(event):
             return
         links = find_unconfirmed_links(
             event.incoming,
             self.resolution.profile_of,
             unusable=self.resolution.quarantined,
             linked_by_page=self.resolution.linked_by_page,
-            # A link that is refused names a profile that is not loaded.
-            is_verified_profile=lambda profile_id: (
-                profile_id in self.profiles and self.profiles[profile_id].vouched
-            ),
+            is_verified_profile=lambda profile_id: self.profiles[profile_id].vouched,
             accepts_device=accepts_device,
         )
         if links.reported:

@@ -9,7 +9,7 @@ import pytest
 from api.http.metrics import Metrics
 from profiles.ingest.unconfirmed_links import UNCONFIRMED_DEVICE, UNCONFIRMED_IDENTIFIER
 from profiles.views.backlog import count_unconfirmed_links
-from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, OpenApi, opened
+from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, OpenApi, event, opened
 from tests.support.environments.ingest import LAMP, IngestHarness
 from tests.support.fakes.vendor import vendor_json
 from tests.support.generators.browser_client import BROWSER_ANONYMOUS_ID, backend_call, browser_call
@@ -71,6 +71,23 @@ async def test_what_a_page_cannot_confirm_is_said_and_counted(api: OpenApi, orde
     details = [problem["detail"] for problem in results["login"]["problems"]]
     assert all("/userId" in detail and "docs/how-to/confirm-logins.md" in detail for detail in details)
     assert sorted(map(len, await people(api))) == [1, 1, 1]
+
+
+async def test_an_update_of_a_product_links_no_profiles_whatever_it_names(api: OpenApi) -> None:
+    """The other event of the request joins two devices, for which the customer's links are read, but not the
+    customer's profile."""
+    await sends(api, "server", "login")
+    other = {"anonymous_id": "another-device"}
+    await api.results("/v1/events", event("Product Viewed", "v-1", identifiers=other, properties=LAMP))
+    named = {"user_id": "42", "anonymous_id": BROWSER_ANONYMOUS_ID}
+    devices = {"anonymous_id": [BROWSER_ANONYMOUS_ID, "another-device"]}
+    events = [
+        event("Product Updated", "u-1", identifiers=named, properties=LAMP),
+        event("Product Viewed", "v-2", identifiers=devices, properties=LAMP),
+    ]
+    results = await api.results("/v1/events", {"events": events})
+
+    assert [(result["status"], reported(result)) for result in results] == [("accepted", [])] * 2
 
 
 async def test_the_doctor_and_a_metric_count_what_is_not_linked(api: OpenApi) -> None:
