@@ -14,7 +14,7 @@ from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Withhold
 from profiles.consent import declarations
 from profiles.db.sql import new_id
-from profiles.ingest import pipeline
+from profiles.ingest import event_batch
 from profiles.state.unit_of_work import UnitOfWork
 from tests.support.builders.profiles import message_row
 from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, WRITE, OpenApi, opened
@@ -550,7 +550,7 @@ async def test_a_no_is_on_record_though_the_rest_of_its_event_cannot_be_applied(
     def fails(*_: Any) -> Any:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(pipeline, "apply_event", fails)
+    monkeypatch.setattr(event_batch, "apply_event", fails)
     await address.send("Consent Changed", NO)
 
     assert await address.opted_out() == ["marketing"]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiles.db.database import Database
-from profiles.ingest import event_store, pipeline
+from profiles.ingest import event_batch, event_store
 from profiles.ingest.event_store import IngestStatus
 from profiles.projection.apply import apply_event
 from profiles.runs.routing import ApplyResult
@@ -228,7 +228,7 @@ async def test_invariant_1_fails_where_a_purchase_before_the_window_is_only_stor
     def applied(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> ApplyResult:
         return ApplyResult(None, ()) if stored.is_before_window else apply_event(person, stored, changes)
 
-    monkeypatch.setattr(pipeline, "apply_event", applied)
+    monkeypatch.setattr(event_batch, "apply_event", applied)
     run_id = await gate_env.one_cart()
     await gate_env.ingest(long_history(gate_env, 30))
     order = purchase(gate_env)
