@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -139,16 +139,19 @@ def to_kebab_case(name: str) -> str:
 
 def _referenced_events(cls: type) -> list[type[Event]]:
     """Return the events that the class's code names, also through holds and fallbacks."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    names = dict.fromkeys(node.id for node in _nodes_of(cls) if isinstance(node, ast.Name))
     scope = vars(sys.modules[cls.__module__])
     return [kind for name in names for kind in _events_of_value(scope.get(name)) if kind.event_name]
 
 
 def _performs(cls: type) -> bool:
     """Return whether the class's code calls an activity of the author's."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    return any(isinstance(node, ast.Attribute) and node.attr == "perform" for node in ast.walk(tree))
+    return any(isinstance(node, ast.Attribute) and node.attr == "perform" for node in _nodes_of(cls))
+
+
+def _nodes_of(cls: type) -> Iterator[ast.AST]:
+    """Yield the nodes of the class's code."""
+    return ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls))))
 
 
 def _events_of_value(named: Any) -> tuple[type[Event], ...]:
